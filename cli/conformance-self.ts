@@ -1,0 +1,186 @@
+/**
+ * `npm run conformance:self`: measures the suite itself. Builds the mutants and the trivial nodes, runs the kill matrix, writes it
+ * and says what escaped. exit 0 nothing escaped · 1 something did · 2 wrong use.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import pico from 'picocolors';
+import { loadRegister } from '../conformance/register.ts';
+import type { Requirement } from '../conformance/requirement.ts';
+import { root } from '../conformance/self/build.ts';
+import { behaviours, escapes, killMatrix, type MatrixOptions } from '../conformance/self/matrix.ts';
+import { loadMutants, type Mutant, mutantProblems } from '../conformance/self/mutant.ts';
+import { killMatrixHtml } from '../conformance/self/page.ts';
+import { UsageError } from '../harness/usage-error.ts';
+import { exitWith } from './exit.ts';
+
+const usage = `npm run conformance:self -- [--part ci|full] [--only GLOB[,GLOB…]] [--trivial NAME[,NAME…]|none] [--unrelated none|short|all]
+                            [--jobs N] [--seed N] [--out DIR]
+npm run conformance:self -- list
+
+ci: the mutants marked so, against their rows, and two trivial nodes. full: everything (nightly).`;
+
+/** Rows of at most this length are cheap enough to show that a fault elsewhere leaves them green. */
+const shortMs = 4_000;
+const trivialInCi = ['accept-all', 'reject-all'];
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parsed(argv);
+  if (values.help === true) {
+    console.log(usage);
+    return 0;
+  }
+  const register = await loadRegister();
+  const all = await loadMutants();
+  const problems = mutantProblems(root, all, register.rows, new Set(register.catalogue.map((row) => row.id)));
+  if (positionals[0] === 'list') {
+    for (const mutant of all)
+      console.log(`${mutant.id.padEnd(36)} ${mutant.kills.join(' ').padEnd(16)} ${mutant.note}`);
+    for (const problem of problems) console.log(pico.red(problem));
+    return problems.length === 0 ? 0 : 1;
+  }
+  if (positionals.length > 0)
+    throw new UsageError(`unknown argument "${positionals.join(' ')}" (there is: list)`);
+  const options = optionsOf(values, all, register.rows);
+  // Whoever works on one mutant is not stopped by another's; a whole run is.
+  const picked = new Set(options.mutants.map((mutant) => mutant.id));
+  const ofPicked = problems.filter((problem) => picked.has(problem.split(':', 1)[0]!));
+  const inTheWay = values.only === undefined ? [...register.problems, ...problems] : ofPicked;
+  for (const problem of inTheWay) console.error(pico.red(problem));
+  if (inTheWay.length > 0) return 1;
+  const outDir = resolve(values.out ?? join('runs', `kill-matrix-${options.seed}`));
+  mkdirSync(outDir, { recursive: true });
+  const matrix = await killMatrix(options);
+  writeFileSync(join(outDir, 'kill-matrix.json'), `${JSON.stringify(matrix, null, 2)}\n`);
+  writeFileSync(join(outDir, 'kill-matrix.html'), killMatrixHtml(matrix));
+  const missed = escapes(matrix);
+  const killed = matrix.mutants.filter((mutant) => mutant.killed).length;
+  console.log(
+    `\n${killed} of ${matrix.mutants.length} mutants killed · ${(matrix.wallMs / 1000).toFixed(0)} s · seed ${options.seed}`,
+  );
+  for (const line of missed) console.log(pico.red(`  ${line}`));
+  console.log(`  ${outDir}`);
+  return missed.length === 0 ? 0 : 1;
+}
+
+const flags = {
+  part: { type: 'string' },
+  only: { type: 'string' },
+  trivial: { type: 'string' },
+  unrelated: { type: 'string' },
+  jobs: { type: 'string' },
+  seed: { type: 'string' },
+  out: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+interface Flags {
+  part?: string;
+  only?: string;
+  trivial?: string;
+  unrelated?: string;
+  jobs?: string;
+  seed?: string;
+  out?: string;
+  help?: boolean;
+}
+
+function parsed(argv: readonly string[]): { values: Flags; positionals: string[] } {
+  try {
+    return parseArgs({ args: [...argv], options: flags, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message.split(/\.? To specify|\n/)[0]!);
+  }
+}
+
+function optionsOf(values: Flags, all: readonly Mutant[], rows: readonly Requirement[]): MatrixOptions {
+  const part = oneOf('--part', values.part ?? 'full', ['ci', 'full'] as const);
+  const unrelated = oneOf('--unrelated', values.unrelated ?? (part === 'ci' ? 'none' : 'short'), [
+    'none',
+    'short',
+    'all',
+  ] as const);
+  const globs = values.only?.split(',') ?? [];
+  const chosen = all.filter((mutant) =>
+    globs.length === 0 ? part === 'full' || mutant.ci === true : globs.some((glob) => matches(glob, mutant)),
+  );
+  if (chosen.length === 0)
+    throw new UsageError('no mutant is picked (see: npm run conformance:self -- list)');
+  const trivial = trivialOf(values, part);
+  const written = new Set(rows.map((row) => row.id));
+  const unwritten = chosen.filter((mutant) => mutant.kills.some((id) => !written.has(id)));
+  if (unwritten.length > 0)
+    throw new UsageError(
+      `${unwritten[0]!.id} is to be killed by ${unwritten[0]!.kills.join(', ')}, which is not written`,
+    );
+  return {
+    seed: whole('--seed', values.seed ?? '1'),
+    part,
+    mutants: chosen,
+    allMutants: all,
+    trivial,
+    rows,
+    unrelated: (mutant) =>
+      unrelated === 'none'
+        ? []
+        : rows.filter(
+            (row) => unrelatedTo(mutant, row) && (unrelated === 'all' || row.durationHintMs <= shortMs),
+          ),
+    atOnce: whole('--jobs', values.jobs ?? '4'),
+    onMutant: (outcome) => {
+      const mark = outcome.killed ? pico.green('killed ') : pico.red('ESCAPED');
+      const rest = outcome.problem ?? (outcome.killed ? outcome.kills.join(' ') : outcome.escaped.join(' '));
+      console.log(
+        `${mark} ${outcome.id.padEnd(36)} ${rest} ${pico.dim(`${(outcome.durationMs / 1000).toFixed(1)} s`)}`,
+      );
+    },
+    onTrivial: (outcome) => {
+      const mark =
+        outcome.passes.length === 0 && outcome.problem === null ? pico.green('nothing') : pico.red('PASSES ');
+      console.log(`${mark} the ${outcome.behaviour} node ${outcome.problem ?? outcome.passes.join(' ')}`);
+    },
+  };
+}
+
+/** A row of another group: one fault may well show in several rows of one. */
+function unrelatedTo(mutant: Mutant, row: Requirement): boolean {
+  return !mutant.kills.some((id) => id.slice(0, 3) === row.id.slice(0, 3));
+}
+
+function trivialOf(values: Flags, part: 'ci' | 'full'): readonly string[] {
+  if (values.trivial === 'none') return [];
+  const names = values.trivial?.split(',');
+  if (names === undefined) {
+    if (values.only !== undefined) return [];
+    return part === 'ci' ? trivialInCi : behaviours;
+  }
+  for (const name of names) oneOf('--trivial', name, behaviours);
+  return names;
+}
+
+function oneOf<T extends string>(flag: string, value: string, allowed: readonly T[]): T {
+  if (!allowed.includes(value as T))
+    throw new UsageError(`${flag} ${value}: there are ${allowed.join(', ')}`);
+  return value as T;
+}
+
+function whole(flag: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new UsageError(`${flag} ${text}: not a whole number`);
+  return value;
+}
+
+/** Over ids of mutants and of the rows they are killed by. */
+function matches(glob: string, mutant: Mutant): boolean {
+  const pattern = new RegExp(
+    `^${glob
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replace(/\*/g, '.*')
+      .replace(/\?/g, '.')}$`,
+  );
+  return pattern.test(mutant.id) || mutant.kills.some((id) => pattern.test(id));
+}
+
+await exitWith('conformance:self', () => main(process.argv.slice(2)));

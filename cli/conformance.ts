@@ -1,0 +1,184 @@
+/**
+ * `npm run conformance`: judges one implementation, requirement by requirement. Reads the command line, opens the target, prints
+ * where the reports are, exits 0 · 1 · 2 · 3 (docs: issue interface). Judges nothing itself.
+ */
+
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import pico from 'picocolors';
+import { readBaseline } from '../conformance/baseline.ts';
+import { loadRegister, unquoted } from '../conformance/register.ts';
+import { openTerminal } from '../conformance/report/terminal.ts';
+import { type RunOptions, runConformance } from '../conformance/run.ts';
+import { type Selection, select } from '../conformance/select.ts';
+import { exitCodeOf } from '../conformance/summary.ts';
+import type { Target } from '../conformance/target.ts';
+import { openAddressTarget } from '../conformance/target-address.ts';
+import { openCommandTarget } from '../conformance/target-command.ts';
+import { stopOnSignals } from '../harness/run-record.ts';
+import { UsageError } from '../harness/usage-error.ts';
+import { exitWith } from './exit.ts';
+
+const flags = {
+  command: { type: 'string' },
+  address: { type: 'string' },
+  ca: { type: 'string' },
+  only: { type: 'string', multiple: true },
+  level: { type: 'string' },
+  out: { type: 'string' },
+  baseline: { type: 'string' },
+  'write-baseline': { type: 'string' },
+  reason: { type: 'string' },
+  seed: { type: 'string' },
+  quiet: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+type Flags = {
+  [name in keyof typeof flags]?: (typeof flags)[name] extends { multiple: true }
+    ? string[]
+    : (typeof flags)[name]['type'] extends 'boolean'
+      ? boolean
+      : string;
+};
+
+const usage = `npm run conformance -- [--command CMD | --address HOST:PORT --ca DIR] [--only GLOB[,GLOB…]] [--level must|should]
+                       [--out DIR] [--baseline FILE] [--write-baseline FILE --reason TEXT] [--seed N] [--quiet]
+npm run conformance -- list
+
+Default target: the reference node. CMD is started by us with CLE_CONFIG in its environment, as often as needed.
+exit 0: all M rows pass (or as the baseline says) · 1: not · 2: wrong use · 3: could not be judged`;
+
+/** The command; resolves with its exit code. Throws UsageError where the command line is wrong. */
+export async function conformance(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parsed(argv);
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  if (positionals.length > 0 && (positionals[0] !== 'list' || positionals.length > 1))
+    throw new UsageError(`unknown argument "${positionals.join(' ')}" (there is: list)`);
+  const selection = selectionOf(values);
+  if (positionals[0] === 'list') return list(selection);
+  const options = optionsOf(values, selection);
+  const register = await loadRegister();
+  // What is wrong with the command line is said before anything is started.
+  select(register.rows, selection);
+  if (options.baseline !== null) readBaseline(options.baseline);
+  const target = await openTarget(values, options.seed);
+  const signals = stopOnSignals(() => target.close());
+  try {
+    const terminal = openTerminal(process.stdout, register.catalogue, values.quiet === true);
+    const summary = await signals.guard(runConformance(options, target, terminal, register));
+    terminal.summary(summary, options.outDir);
+    return exitCodeOf(summary.verdict);
+  } finally {
+    signals.off();
+    await target.close();
+  }
+}
+
+function parsed(argv: readonly string[]): { values: Flags; positionals: string[] } {
+  try {
+    return parseArgs({ args: [...argv], options: flags, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message.split(/\.? To specify|\n/)[0]!);
+  }
+}
+
+function selectionOf(values: Flags): Selection {
+  const level = values.level ?? null;
+  if (level !== null && level !== 'must' && level !== 'should')
+    throw new UsageError(`--level ${level}: there are must and should`);
+  const only = (values.only ?? []).flatMap((text) => text.split(',')).map((glob) => glob.trim());
+  if (only.includes('')) throw new UsageError('--only: an empty pattern');
+  return { only, level };
+}
+
+function optionsOf(values: Flags, selection: Selection): RunOptions {
+  const seed = values.seed === undefined ? freshSeed() : Number(values.seed);
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new UsageError(`--seed ${values.seed}: not a whole number ≥ 0`);
+  const file = values['write-baseline'];
+  if (file !== undefined && (values.reason ?? '').trim() === '')
+    throw new UsageError('--write-baseline needs --reason TEXT: why these failures are known');
+  const outDir = resolve(values.out ?? join('runs', `conformance-${seed}`));
+  try {
+    mkdirSync(outDir, { recursive: true });
+  } catch (error) {
+    throw new UsageError(`--out ${outDir}: ${(error as Error).message}`);
+  }
+  return {
+    selection,
+    seed,
+    outDir,
+    baseline: values.baseline ?? null,
+    writeBaseline: file === undefined ? null : { file, reason: values.reason! },
+    today: new Date().toISOString().slice(0, 10),
+  };
+}
+
+function freshSeed(): number {
+  return Math.floor(Math.random() * 1_000_000);
+}
+
+async function openTarget(values: Flags, seed: number): Promise<Target> {
+  if (values.address !== undefined) {
+    if (values.command !== undefined) throw new UsageError('--command and --address exclude each other');
+    if (values.ca === undefined) throw new UsageError('--address needs --ca DIR with ca.crt and ca.key');
+    return openAddressTarget({ address: values.address, caDir: values.ca, seed });
+  }
+  if (values.ca !== undefined)
+    throw new UsageError('--ca goes with --address: a command gets a CA of our own');
+  if (values.command !== undefined) {
+    if (values.command.trim() === '') throw new UsageError('--command is empty');
+    return openCommandTarget({
+      command: { shell: values.command },
+      description: values.command,
+      flags: `--command ${shellQuoted(values.command)}`,
+      seed,
+    });
+  }
+  return openCommandTarget({
+    command: await referenceCommand(),
+    description: 'reference node',
+    flags: '',
+    seed,
+  });
+}
+
+/** The bundled reference node where it can be bundled. */
+async function referenceCommand(): Promise<{ argv: readonly string[] }> {
+  const { bundleNode } = await import('../node/bundle.ts');
+  const { command } = await bundleNode();
+  return { argv: command };
+}
+
+async function list(selection: Selection): Promise<number> {
+  const { rows, catalogue, problems } = await loadRegister();
+  for (const problem of problems) console.error(pico.red(problem));
+  const written = new Map(rows.map((row) => [row.id, row]));
+  const stale = new Set(unquoted(rows));
+  const chosen =
+    selection.only.length > 0 || selection.level !== null ? new Set(select(rows, selection)) : null;
+  const lines = catalogue.flatMap((listed) => {
+    const row = written.get(listed.id);
+    if (chosen !== null && (row === undefined || !chosen.has(row))) return [];
+    const state =
+      row === undefined ? pico.yellow('no row yet') : stale.has(row.id) ? pico.red('UNREVIEWED') : '';
+    const seconds = row === undefined ? '' : `${Math.ceil(row.durationHintMs / 1000)} s`;
+    const head = `${listed.id}  ${listed.level.padEnd(6)}  § ${listed.section.padEnd(8)} ${seconds.padStart(5)}`;
+    return [`${head}  ${listed.requirement}  ${state}`.trimEnd()];
+  });
+  // In one piece, so that a reader that goes away (head) breaks nothing.
+  process.stdout.on('error', () => {}).write(`${lines.join('\n')}\n`);
+  return 0;
+}
+
+function shellQuoted(text: string): string {
+  return `'${text.replace(/'/g, `'\\''`)}'`;
+}
+
+if (process.argv[1] === import.meta.filename)
+  await exitWith('conformance', () => conformance(process.argv.slice(2)));

@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { openCommandTarget } from '../../conformance/target-command.ts';
+import { UsageError } from '../../harness/usage-error.ts';
+import { conformance } from '../conformance.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+function run(program: string, ...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', join('cli', program), ...args], { cwd: root });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (data) => {
+      out += data;
+    });
+    child.stderr.on('data', (data) => {
+      err += data;
+    });
+    child.on('close', (code) => resolve({ code, out, err }));
+  });
+}
+
+describe('npm run conformance', function () {
+  this.timeout(120_000);
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'conformance-cli-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('answers wrong use with one line and exit code 2', async () => {
+    const cases: [args: string[], line: RegExp][] = [
+      [['--wat'], /Unknown option '--wat'$/],
+      [['bogus'], /unknown argument "bogus"/],
+      [['--only', 'NOPE-*'], /--only NOPE-\*: no requirement/],
+      [['--level', 'may'], /--level may: there are must and should/],
+      [['--seed', '1.5'], /--seed 1\.5/],
+      [['--address', '127.0.0.1:9'], /--address needs --ca/],
+      [['--address', '127.0.0.1:9', '--command', 'x', '--ca', folder], /exclude each other/],
+      [['--address', '127.0.0.1:9', '--ca', folder], /there is no ca\.crt/],
+      [['--ca', folder], /--ca goes with --address/],
+      [['--baseline', join(folder, 'none.json')], /there is no such file/],
+      [['--write-baseline', join(folder, 'new.json')], /needs --reason/],
+      [['--only', 'TLS-01', '--command', 'nosuchprogram'], /nosuchprogram/],
+      [['--only', 'TLS-01', '--command', 'echo last words; exit 9'], /exit code 9 .*last words/],
+    ];
+    for (const [args, line] of cases) {
+      const error = await conformance(['--out', join(folder, 'out'), ...args]).then(
+        () => null,
+        (thrown: Error) => thrown,
+      );
+      expect(error, args.join(' ')).to.be.instanceOf(UsageError);
+      expect(error!.message).to.match(line).and.not.match(/\n/);
+    }
+    const { code, err } = await run('conformance.ts', '--level', 'may');
+    expect({ code, err }).to.deep.equal({
+      code: 2,
+      err: 'conformance: --level may: there are must and should\n',
+    });
+    expect((await run('conformance-self.ts', '--part', 'half')).err).to.match(
+      /--part half: there are ci, full\n$/,
+    );
+  });
+
+  it('judges the reference node, and fails a node that does nothing', async () => {
+    const good = await run(
+      'conformance.ts',
+      '--only',
+      'TLS-01,ENV-07',
+      '--out',
+      join(folder, 'good'),
+      '--seed',
+      '7',
+    );
+    expect(good.code, good.out + good.err).to.equal(0);
+    const verdict = JSON.parse(readFileSync(join(folder, 'good', 'conformance.json'), 'utf8'));
+    expect(verdict).to.deep.include({ verdict: 'pass', target: 'reference node', seed: 7 });
+    const script = join(folder, 'closing.cjs');
+    writeFileSync(script, closingNode);
+    const bad = await run(
+      'conformance.ts',
+      '--only',
+      'ENV-07',
+      '--quiet',
+      '--out',
+      join(folder, 'bad'),
+      '--command',
+      `node ${script}`,
+    );
+    expect(bad.code).to.equal(1);
+    expect(bad.out).to.match(/ENV-07/);
+  });
+
+  it('says what is wrong with a command that never listens, or listens without TLS', async () => {
+    const refusal = (shell: string): Promise<string> =>
+      openCommandTarget({ command: { shell }, description: '', flags: '', seed: 1, readyWithinMs: 700 }).then(
+        () => 'opened',
+        (error: Error) => `${error.name}: ${error.message}`,
+      );
+    expect(await refusal('echo thinking; sleep 60')).to.match(/^UsageError: .*thinking/);
+    const plain = join(folder, 'plain.cjs');
+    writeFileSync(
+      plain,
+      `${readListen}require('node:net').createServer((s) => s.end('hello')).listen(port, host);`,
+    );
+    expect(await refusal(`node ${plain}`)).to.match(/^UsageError: .*TLS/);
+  });
+
+  it('lists the rows', async () => {
+    const { code, out } = await run('conformance.ts', 'list', '--only', 'TLS-01');
+    expect(code).to.equal(0);
+    expect(out).to.match(/^TLS-01 {2}must .*control/);
+  });
+});
+
+const readListen = `
+const text = require('node:fs').readFileSync(process.env.CLE_CONFIG, 'utf8');
+const value = (key) => text.match(new RegExp('^' + key + ': "?([^"\\\\n]+)', 'm'))[1];
+const [host, port] = value('listen').split(':');
+`;
+const closingNode = `${readListen}
+const read = (key) => require('node:fs').readFileSync(value(key));
+require('node:tls').createServer({ key: read('key_file'), cert: read('certificate_file'), ca: read('ca_file'),
+  requestCert: true, minVersion: 'TLSv1.3', ciphers: 'TLS_AES_256_GCM_SHA384' },
+  (socket) => socket.destroy()).listen(port, host);
+`;

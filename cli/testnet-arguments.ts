@@ -1,0 +1,115 @@
+/**
+ * The command line of `npm run testnet`: words → what is to be done. Pure; checks form only, whether a scenario or an engine of
+ * that name exists is for those who know them. UsageError in one line for anything it does not know.
+ */
+
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { UsageError } from '../harness/usage-error.ts';
+
+export const testnetUsage = `npm run testnet -- [--engine auto|process] [--scenario NAME|FILE] [--nodes N] [--seed N] [--command CMD [--mixed]]
+                   [--toxiproxy URL] [--out DIR] [--keep] [--quiet]
+npm run testnet -- list             the shipped scenarios
+npm run testnet -- validate FILE    checks a scenario file
+npm run testnet -- down             removes what killed runs left behind
+
+CMD takes the place of every reference node (with --mixed of every second one) and gets CLE_CONFIG, docs/protocol.md §10.
+exit 0: pass · 1: a check failed · 2: wrong use or configuration · 3: could not be judged`;
+
+export interface RunArguments {
+  kind: 'run';
+  engine: string;
+  /** A shipped scenario's name or a file. */
+  scenario: string;
+  nodes: number | null;
+  /** null: one is to be drawn, and printed. */
+  seed: number | null;
+  command: string | null;
+  mixed: boolean;
+  toxiproxy: string | null;
+  /** null: a folder below `runs/`. */
+  out: string | null;
+  keep: boolean;
+  quiet: boolean;
+}
+
+export type TestnetArguments =
+  | RunArguments
+  | { kind: 'help' }
+  | { kind: 'list' }
+  | { kind: 'validate'; file: string }
+  | { kind: 'down' };
+
+const flags = {
+  engine: { type: 'string' },
+  scenario: { type: 'string' },
+  nodes: { type: 'string' },
+  seed: { type: 'string' },
+  command: { type: 'string' },
+  mixed: { type: 'boolean' },
+  toxiproxy: { type: 'string' },
+  out: { type: 'string' },
+  keep: { type: 'boolean' },
+  quiet: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const satisfies ParseArgsConfig['options'];
+
+const verbs = ['list', 'validate', 'down'] as const;
+
+export function readTestnetArguments(words: readonly string[]): TestnetArguments {
+  const { values, positionals } = parsed(words);
+  if (values.help) return { kind: 'help' };
+  if (positionals.length > 0) return verbArguments(positionals, Object.keys(values));
+  if (values.mixed && values.command === undefined) throw new UsageError('--mixed goes with --command CMD');
+  return {
+    kind: 'run',
+    engine: text(values.engine, '--engine') ?? 'auto',
+    scenario: text(values.scenario, '--scenario') ?? 'default',
+    nodes: whole(values.nodes, '--nodes', 2),
+    seed: whole(values.seed, '--seed', 0),
+    command: text(values.command, '--command'),
+    mixed: values.mixed ?? false,
+    toxiproxy: text(values.toxiproxy, '--toxiproxy'),
+    out: text(values.out, '--out'),
+    keep: values.keep ?? false,
+    quiet: values.quiet ?? false,
+  };
+}
+
+function verbArguments([verb, ...rest]: string[], given: string[]): TestnetArguments {
+  if (!verbs.some((known) => known === verb)) {
+    throw new UsageError(`there is no "${verb}"; there are ${verbs.join(', ')}, and flags (--help)`);
+  }
+  if (given.length > 0) throw new UsageError(`${verb} takes no --${given[0]}`);
+  if (verb === 'validate') {
+    if (rest.length !== 1) throw new UsageError('validate takes one FILE');
+    return { kind: 'validate', file: rest[0]! };
+  }
+  if (rest.length > 0) throw new UsageError(`${verb} takes nothing more, not "${rest[0]}"`);
+  return verb === 'list' ? { kind: 'list' } : { kind: 'down' };
+}
+
+function parsed(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options: flags, allowPositionals: true, strict: true });
+  } catch (error) {
+    // Node's own text is one clear line about the flag, followed by advice about `--`.
+    const line = (error as Error).message.split(/\. To specify|\n/)[0]!;
+    const allowed = Object.keys(flags).map((flag) => `--${flag}`);
+    throw new UsageError(`${line} (there are ${allowed.join(' ')})`);
+  }
+}
+
+function text(value: string | undefined, flag: string): string | null {
+  if (value === undefined) return null;
+  if (value.trim() === '') throw new UsageError(`${flag} is empty`);
+  return value;
+}
+
+function whole(value: string | undefined, flag: string, least: number): number | null {
+  if (value === undefined) return null;
+  const number = Number(value);
+  if (!/^\d+$/.test(value) || !Number.isSafeInteger(number) || number < least) {
+    throw new UsageError(`${flag} ${value}: must be a whole number from ${least}`);
+  }
+  return number;
+}

@@ -1,0 +1,256 @@
+/** § 4.1 Direct routing: who gets an answer, which question it belongs to, and in what order messages take effect. */
+
+import type { Connection } from '../../harness/wire/connection.ts';
+import { announce, digestRequest, itemRequest, itemResponse, peerRequest } from '../../harness/wire/gossip.ts';
+import type { Json } from '../../harness/wire/json.ts';
+import type { Message } from '../../harness/wire/message.ts';
+import { accepted, answerTo, query, served, stillServed } from '../expect.ts';
+import { fail, inconclusive, pass, type Requirement } from '../requirement.ts';
+
+const byHash = (rule: Json): Json => ({ query_type: 'by_hash', filters: { rule_hash: rule } });
+const byAgent = (agent: string): Json => ({ query_type: 'by_agent', filters: { agent_id: agent } });
+
+/** Names of types that nobody defined; some are members of every object in some languages. */
+const unknownTypes = ['teleport', 'Commit', 'hello_ack', 'constructor', '__proto__', 'x'.repeat(1_000)];
+
+export const rows: readonly Requirement[] = [
+  {
+    id: 'DIR-01',
+    level: 'must',
+    section: '4.1',
+    role: 's',
+    quote: "A request is answered on the same connection by `response` (or `error`) whose `payload.request_id` is the request's `message_id`.",
+    reading:
+      'Each request gets one answer, on the connection it came on, and nobody else sees it: not another connection of the same peer, not another peer.',
+    mutants: ['answer-twice', 'answer-to-all', 'answer-by-persistent'],
+    needs: [],
+    durationHintMs: 1_500,
+    test: async (bench) => {
+      const node = await bench.shared();
+      const [asker, other] = await bench.puppets(2, 'side');
+      const asking = await asker!.join(node);
+      const others: Connection[] = [
+        await asker!.peer(node),
+        await asker!.join(node),
+        await other!.peer(node),
+        await other!.join(node),
+      ];
+      const item = asker!.commit();
+      const asked: [what: string, id: string][] = [['commit', asking.sendEnvelope(item.envelope)]];
+      const ask = (type: string, payload: Json): void => {
+        asked.push([type, asking.send(type, payload)]);
+      };
+      ask('query', byHash(String(item.envelope.payload && 'rule_0')));
+      ask('query', { query_type: 'by_hash', filters: {} });
+      ask('peer_request', peerRequest(asker!.nodeId));
+      ask('gossip', itemRequest(asker!.nodeId, [item.hash]));
+      ask('sync_digest', digestRequest('0'.repeat(64), 0));
+      ask('no_such_type', {});
+      for (const [what, id] of asked) {
+        const answer = await asking.maybe((message) => message.requestId === id, 8_000);
+        if (answer === null) fail(`a ${what} got no answer on the connection it came on within 8 s`);
+      }
+      bench.step('fences against second answers');
+      for (let round = 0; round < 2; round += 1)
+        await Promise.all([asking, ...others].map((connection) => connection.fence()));
+      for (const [what, id] of asked) {
+        const answers = asking.seen((message) => message.requestId === id);
+        if (answers.length !== 1) fail(`a ${what} was answered ${answers.length} times, expected once`);
+        const leaked = others.find((connection) => connection.seen((m) => m.text.includes(id)).length > 0);
+        if (leaked) fail(`the answer to a ${what} also came on ${leaked.label}, which did not ask`);
+      }
+      return pass(`${asked.length} requests were answered once each, four other connections saw none of it`);
+    },
+  },
+  {
+    id: 'DIR-02',
+    level: 'must',
+    section: '4.1/F3.5',
+    role: 's',
+    quote: "A request is answered on the same connection by `response` (or `error`) whose `payload.request_id` is the request's `message_id`.",
+    reading:
+      'Answers carry the message_id of their request: 20 queries in flight at once on four connections each get the result that they asked for.',
+    mutants: ['answer-fresh-id', 'answer-last-id'],
+    needs: [],
+    durationHintMs: 2_000,
+    test: async (bench) => {
+      const node = await bench.shared();
+      const [left, right] = await bench.puppets(2, 'asker');
+      const connections = [
+        await left!.join(node),
+        await left!.join(node),
+        await right!.join(node),
+        await right!.join(node),
+      ];
+      const rules: string[] = [];
+      for (const [index, puppet] of [left!, right!].entries()) {
+        const commits = Array.from({ length: 5 }, () => puppet.commit());
+        for (const commit of commits) {
+          await accepted(connections[index * 2]!, commit);
+          rules.push(String((commit.envelope.payload as { rule_hash: string }).rule_hash));
+        }
+      }
+      bench.step('20 queries in flight');
+      const flights = Array.from({ length: 20 }, (_, i) => {
+        const connection = connections[i % 4]!;
+        // Every fifth one is wrong: its error must not be taken for another query's.
+        const wanted = i % 5 === 4 ? null : bench.random.pick(rules);
+        return { connection, wanted, id: connection.send('query', byHash(wanted)) };
+      });
+      for (const { connection, wanted, id } of flights) {
+        const answer = await connection.maybe((message) => message.requestId === id, 10_000);
+        if (answer === null)
+          return fail(`no answer named the message_id of a query within 10 s; ${lastIds(connection)}`);
+        if (wanted === null) {
+          if (answer.type !== 'error') fail(`a query without rule_hash was answered ${answer.type}`);
+          continue;
+        }
+        const got: unknown = answer.payload?.results?.[0]?.rule_hash;
+        if (answer.type !== 'response' || got !== wanted)
+          fail(`the answer to the query for ${wanted} holds ${JSON.stringify(got)} (${answer.type})`);
+      }
+      await Promise.all(connections.map((connection) => connection.fence()));
+      for (const { connection, id } of flights)
+        if (connection.seen((m) => m.requestId === id).length !== 1) fail('a query was answered twice');
+      return pass('20 queries in flight got 20 answers, each its own');
+    },
+  },
+  {
+    id: 'DIR-03',
+    level: 'must',
+    section: 'F1',
+    role: 's',
+    quote: 'Messages of one connection take effect in order: also the items of a gossip response are stored before the next message is handled.',
+    reading:
+      'Ten commits and ten queries sent alternately without waiting: each query sees the commits before it and none after; a query right behind a gossip response sees its item.',
+    mutants: ['order-items-unawaited', 'order-response-unawaited'],
+    needs: [],
+    durationHintMs: 2_000,
+    test: async (bench) => {
+      const node = await bench.shared();
+      const author = await bench.puppet('author');
+      const connection = await author.join(node);
+      bench.step('ten commits and ten queries, alternately');
+      const sent = Array.from({ length: 10 }, (_, i) => {
+        const commit = connection.sendEnvelope(author.commit().envelope);
+        return { before: i + 1, commit, query: connection.send('query', byAgent(author.agentId)) };
+      });
+      for (const { before, commit, query: asked } of sent) {
+        const status = await connection.answer(commit, 10_000);
+        if (status.payload?.status !== 'accepted') fail(`commit ${before} was answered ${status.text}`);
+        const answer = await connection.answer(asked, 10_000);
+        if (answer.payload?.total_count !== before)
+          fail(
+            `a query sent behind ${before} commits and before the next counts ${answer.payload?.total_count} rules`,
+            answer.text,
+          );
+      }
+      bench.step('a gossip response and a query right behind it');
+      const relay = await bench.puppet('relay');
+      const peer = await relay.peer(node, { capabilities: ['gossip'], manners: { serveItems: false } });
+      for (let round = 0; round < 4; round += 1) {
+        const writer = await bench.puppet(`writer-${round}`);
+        const item = writer.commit();
+        peer.send('gossip', announce(relay.nodeId, [item.hash], { ttl: 0 }));
+        const request = await peer.next(
+          (m) => m.type === 'gossip' && m.payload?.gossip_type === 'request' && names(m, item.hash),
+          8_000,
+        );
+        peer.send('gossip', itemResponse(relay.nodeId, request.id, [item.envelope], [item.hash]));
+        const after = await query(peer, 'by_agent', { agent_id: writer.agentId });
+        if (after.totalCount !== 1) {
+          const later = await served(connection, item.hash);
+          if (later === null) inconclusive('the node does not take the item of a gossip response at all');
+          fail('a query right behind a gossip response did not see the item of the response');
+        }
+      }
+      return pass('10 queries saw exactly the commits before them, 4 saw the item of the response before them');
+    },
+  },
+  {
+    id: 'DIR-04',
+    level: 'must',
+    section: 'F3',
+    role: 's',
+    quote: '| 9 | known `message_type` | `UNKNOWN_TYPE` | |',
+    reading: 'A message of an unknown type gets UNKNOWN_TYPE with its request_id, and the connection stays.',
+    mutants: ['unknown-type-closes', 'unknown-type-silent', 'unknown-type-malformed'],
+    needs: [],
+    durationHintMs: 1_500,
+    test: async (bench) => {
+      const node = await bench.shared();
+      const [observer, member] = await bench.puppets(2, 'inventor');
+      for (const connection of [await observer!.join(node), await member!.peer(node)]) {
+        for (const type of unknownTypes) {
+          const shown = type.length > 40 ? `of ${type.length} characters` : JSON.stringify(type);
+          const id = connection.send(type, {});
+          const attempt = await answerTo(connection, id);
+          if (attempt.code !== 'UNKNOWN_TYPE')
+            fail(`a message_type ${shown} got ${attempt.detail}, expected UNKNOWN_TYPE`, attempt);
+          const errors = connection.seen((message) => message.requestId === id);
+          if (errors.length !== 1) fail(`the error to a message_type ${shown} does not name its message_id`);
+        }
+        await stillServed(connection);
+      }
+      return pass(`${unknownTypes.length} unknown types on 2 connections got UNKNOWN_TYPE, both still answer`);
+    },
+  },
+  {
+    id: 'DIR-05',
+    level: 'must',
+    section: '4.1',
+    role: 's',
+    quote: 'Send message directly to a known peer.',
+    reading:
+      'A peer that vanishes while its answers are on the way (reset, half a frame, no close) harms nobody: others are answered, and it may come back at once.',
+    mutants: ['vanished-keeps-slot', 'vanished-crashes'],
+    needs: [],
+    durationHintMs: 3_000,
+    cpu: 0.5,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [victim, witness] = await bench.puppets(2, 'side');
+      const watching = await witness!.join(node);
+      const big = witness!.commit({ metadata: { padding: 'x'.repeat(25_000) } });
+      await accepted(watching, big);
+      const ends: readonly [how: string, end: (connection: Connection) => void][] = [
+        ['a reset', (connection) => connection.reset()],
+        ['an end without a close', (connection) => connection.destroy()],
+        [
+          'half a frame and a reset',
+          (connection) => {
+            connection.sendRaw(Buffer.from([0x81, 0xfe, 0x10, 0x00, 1, 2, 3, 4, 5]));
+            connection.reset();
+          },
+        ],
+      ];
+      for (let round = 0; round < 9; round += 1) {
+        const [how, end] = ends[round % ends.length]!;
+        const connection = await joinAgain(bench, () =>
+          victim!.dial(node).then((dialled) => (dialled.kind === 'connected' ? dialled : null)),
+        );
+        bench.step(`${how} while answers are on the way`);
+        const { handshake } = await import('../../harness/wire/handshake.ts');
+        const type = round % 2 === 0 ? 'sync' : 'persistent';
+        const outcome = await handshake(connection, { type, withinMs: 8_000 });
+        if (outcome.kind !== 'connected')
+          fail(`after ${round} lost connections the peer is not let in again: ${outcome.kind}`);
+        connection.pause();
+        for (let i = 0; i < 20; i += 1)
+          connection.send('gossip', itemRequest(victim!.nodeId, [big.hash]));
+        if (round < 8) connection.sendEnvelope(victim!.commit().envelope);
+        await connection.flushed();
+        end(connection);
+        await accepted(watching, witness!.commit(), 'accepted');
+        if ((await served(watching, big.hash)) === null)
+          fail(`after ${how} of one peer another is not served an item that the node holds`);
+      }
+      const back = await victim!.join(node);
+      await stillServed(back);
+      return pass('9 peers vanished with answers on the way, the witness was served after each, all may return');
+    },
+  },
+];
+
+const names = (message: Message, hash: string): boolean =>
+  Array.isArray(message.payload?.item_hashes) && message.payload.item_hashes.includes(hash);

@@ -1,0 +1,223 @@
+/** § 7.2 Handshake: who says hello first, what a hello must be like, and what nobody may change afterwards. */
+
+import type { Connection, SendOptions } from '../../harness/wire/connection.ts';
+import { announce, stateSummary } from '../../harness/wire/gossip.ts';
+import { sendHello } from '../../harness/wire/handshake.ts';
+import type { Json } from '../../harness/wire/json.ts';
+import type { Bench } from '../bench.ts';
+import { type Attempt, refusedWithTwin, tryHandshake } from '../expect.ts';
+import { capabilities, type Puppet } from '../puppet.ts';
+import { fail, pass, type Requirement } from '../requirement.ts';
+import type { NodeUnderTest } from '../target.ts';
+
+export type Changes = Record<string, Json | undefined>;
+
+/** A hello that deviates, beside one that does not; both from the same identity, so only the hello can be the reason. */
+export function helloRefused(
+  bench: Bench,
+  puppet: Puppet,
+  node: NodeUnderTest,
+  what: string,
+  bad: { changes?: Changes; overrides?: SendOptions },
+  code: string | readonly string[],
+  close: number,
+): Promise<Attempt> {
+  return refusedWithTwin(bench, {
+    what,
+    code,
+    close,
+    bad: () => tryHandshake(puppet, node, bad),
+    twin: () => tryHandshake(puppet, node),
+  });
+}
+
+const malformedHellos: readonly [what: string, changes: Changes][] = [
+  ['a hello without version', { version: undefined }],
+  ['a hello without node_id', { node_id: undefined }],
+  ['a hello without capabilities', { capabilities: undefined }],
+  ['a hello without address', { address: undefined }],
+  ['a hello without connection_type', { connection_type: undefined }],
+  ['a hello with a null version', { version: null }],
+  ['a hello with a number as node_id', { node_id: 7 }],
+  ['a hello with a string as capabilities', { capabilities: 'gossip' }],
+  ['a hello with a number as address', { address: 8888 }],
+  ['a hello of an unknown connection_type', { connection_type: 'eternal' }],
+  ['a hello with a number as connection_type', { connection_type: 1 }],
+];
+
+/** The order in which the first messages of one side came. */
+const typesOf = (connection: Connection): string[] => connection.received.map((message) => message.type);
+
+export const rows: readonly Requirement[] = [
+  {
+    id: 'HSK-01',
+    level: 'must',
+    section: '7.2',
+    role: 'b',
+    quote:
+      'Dialer sends `hello`, acceptor verifies and answers with its own `hello` (it repeats the `connection_type`)',
+    reading:
+      'As acceptor the node is silent until the dialer’s hello, answers with a hello of the same connection_type, then sends its state_summary; as dialer it speaks first, and sends its summary after the answer.',
+    mutants: ['handshake-without-summary', 'acceptor-hello-type', 'acceptor-speaks-first', 'dialer-waits'],
+    needs: ['start', 'dial-back'],
+    durationHintMs: 3_000,
+    test: async (bench) => {
+      const bootstrap = await bench.puppet('bootstrap');
+      const listener = await bootstrap.listen();
+      const node = await bench.node({ bootstrap: [bootstrap.bootstrap] });
+      for (const type of ['sync', 'persistent', 'gossip', 'bootstrap'] as const) {
+        const puppet = await bench.puppet(`dialer-${type}`);
+        const connection = await puppet.mustDial(node);
+        bench.step(`dialling as ${type}`);
+        await connection.maybe(() => true, 300);
+        if (connection.received.length > 0)
+          fail(`the acceptor spoke before the dialer’s hello: ${typesOf(connection).join(', ')}`);
+        sendHello(connection, type, { capabilities });
+        connection.send('state_summary', stateSummary('0'.repeat(64), 0));
+        const answer = await connection.next('hello');
+        if (answer.payload?.connection_type !== type)
+          fail(`a hello of type ${type} was answered with type ${answer.payload?.connection_type}`);
+        const summary = await connection.next('state_summary');
+        const { height, checkpoint_hash, state_root, item_count } = summary.payload;
+        if (![height, item_count].every((n) => Number.isInteger(n) && n >= 0))
+          fail('state_summary needs integers height and item_count', summary.payload);
+        if (!/^[0-9a-f]{64}$/.test(state_root)) fail('state_summary.state_root is no hash', summary.payload);
+        if (checkpoint_hash !== null && !/^[0-9a-f]{64}$/.test(checkpoint_hash))
+          fail('state_summary.checkpoint_hash is neither null nor a hash', summary.payload);
+        const [first, second] = typesOf(connection);
+        if (first !== 'hello' || second !== 'state_summary')
+          fail(`the acceptor began with ${first}, ${second}; expected hello, state_summary`);
+        await connection.close();
+      }
+      bench.step('waiting for the node to dial its bootstrap node');
+      const joined = await listener.nextJoined(10_000);
+      await joined.maybe('state_summary', 5_000);
+      const [first, second] = typesOf(joined);
+      if (first !== 'hello' || second !== 'state_summary')
+        fail(`the dialer began with ${first}, ${second}; expected hello, state_summary`);
+      return pass('4 connection types accepted in order, and dialled in order');
+    },
+  },
+  {
+    id: 'HSK-02',
+    level: 'must',
+    section: '7.2',
+    role: 's',
+    quote: "Before the peer's hello was accepted every refusal also closes: with the code named, else 4400.",
+    reading:
+      'A hello with a member missing, of a wrong type or a wrong form is MALFORMED and closed with 4400.',
+    mutants: ['hello-any-capabilities', 'hello-any-address', 'hello-any-type', 'hello-refused-open'],
+    needs: [],
+    durationHintMs: 3_000,
+    test: async (bench) => {
+      const node = await bench.shared();
+      const puppet = await bench.puppet('dialer');
+      for (const [what, changes] of malformedHellos) {
+        // A version that is absent or null may also be taken as one that does not match.
+        const version = 'version' in changes;
+        const bad = await refusedWithTwin(bench, {
+          what,
+          code: version ? ['MALFORMED', 'VERSION_MISMATCH'] : ['MALFORMED', 'IDENTITY_MISMATCH'],
+          bad: () => tryHandshake(puppet, node, { changes }),
+          twin: () => tryHandshake(puppet, node),
+        });
+        if (bad.closed === null) fail(`${what} was refused, but the connection stayed: ${bad.detail}`);
+        const allowed = version ? [4400, 4426] : 'node_id' in changes ? [4400, 4401] : [4400];
+        if (bad.closed.how === 'close' && !allowed.includes(bad.closed.code))
+          fail(`${what} was closed ${bad.closed.code}, expected ${allowed.join(' or ')}`, bad);
+      }
+      return pass(`${malformedHellos.length} hellos were refused and closed, a good one accepted after each`);
+    },
+  },
+  {
+    id: 'HSK-03',
+    level: 'must',
+    section: '7.2',
+    role: 's',
+    quote: '`version` is a string `1.` + digits (absent or null: MALFORMED)',
+    reading:
+      'A hello whose envelope or payload has another major version, or no string, gets VERSION_MISMATCH and close 4426; 1.0 and 1.7 are accepted.',
+    mutants: ['version-unchecked', 'version-prefix', 'hello-version-unchecked', 'version-exact'],
+    needs: [],
+    durationHintMs: 3_000,
+    test: async (bench) => {
+      const node = await bench.shared();
+      const puppet = await bench.puppet('dialer');
+      const versions: readonly Json[] = ['2.0', '0.1', '', '1', '10.0', '1.x', '1.0 ', 1];
+      for (const version of versions) {
+        const shown = JSON.stringify(version);
+        const code = ['VERSION_MISMATCH'];
+        await helloRefused(
+          bench,
+          puppet,
+          node,
+          `an envelope of version ${shown}`,
+          { overrides: { version } },
+          code,
+          4426,
+        );
+        await helloRefused(
+          bench,
+          puppet,
+          node,
+          `a hello of version ${shown}`,
+          { changes: { version } },
+          code,
+          4426,
+        );
+      }
+      for (const version of ['1.7', '1.0', '1.12']) {
+        const options = { changes: { version }, overrides: { version } };
+        const attempt = await tryHandshake(puppet, node, options);
+        if (!attempt.accepted) fail(`version ${version} was refused: ${attempt.detail}`, attempt);
+      }
+      return pass(`${versions.length} foreign versions refused with 4426, 1.0, 1.7 and 1.12 accepted`);
+    },
+  },
+  {
+    id: 'HSK-04',
+    level: 'must',
+    section: '7.2',
+    role: 's',
+    quote:
+      'A peer without `gossip` is not gossiped to, one without `sync` is not picked for anti-entropy or state sync',
+    reading:
+      'Unknown capabilities are ignored; announces go only to peers with gossip, anti-entropy only to peers with sync.',
+    mutants: ['hello-unknown-capability', 'gossip-to-all', 'sync-with-all'],
+    needs: ['start'],
+    durationHintMs: 8_000,
+    cpu: 0.1,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [all, mute, observer] = await bench.puppets(3);
+      const withBoth = await all!.peer(node, { capabilities: [...capabilities, 'teleport', 'quantum'] });
+      const noGossip = await mute!.peer(node, { capabilities: ['v1', 'sync'] });
+      const nothing = await observer!.peer(node, { capabilities: ['v1', 'consensus'] });
+      const source = await (await bench.puppet('source')).join(node);
+      bench.step('announces');
+      for (let i = 0; i < 6; i += 1) {
+        const gossip = announce(source.puppet.identity.nodeId, [], { topic: 'news' });
+        source.send('gossip', gossip);
+        await withBoth.next((message) => message.payload?.gossip_id === gossip.gossip_id);
+      }
+      bench.step('two anti-entropy rounds each with the peers that have sync');
+      const digests = (connection: Connection): number =>
+        connection.seen((message) => message.type === 'sync_digest' && message.requestId === null).length;
+      await bench.waitFor(
+        'sync_digest at both peers with sync',
+        30_000,
+        () => digests(withBoth) >= 3 && digests(noGossip) >= 3,
+      );
+      for (const connection of [noGossip, nothing]) await connection.fence();
+      const gossiped = (connection: Connection): number =>
+        connection.seen((m) => m.type === 'gossip' && m.payload?.gossip_type === 'announce').length;
+      if (gossiped(noGossip) + gossiped(nothing) > 0) fail('an announce went to a peer without gossip');
+      if (digests(nothing) > 0) fail('a peer without sync was asked for its digest');
+      const asked = nothing.seen((m) => m.type === 'state_sync' && m.payload?.sync_type === 'request').length;
+      if (asked > 0) fail('a peer without sync was asked for a checkpoint');
+      return pass(
+        `6 announces only to the peer with gossip, ${digests(withBoth) + digests(noGossip)} digests only to peers with sync`,
+      );
+    },
+  },
+];

@@ -1,0 +1,129 @@
+/**
+ * One row against the target, whatever it does: within its limit, ended when its node dies, its exceptions turned into
+ * verdicts. Knows no order of rows and no report.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { AssertionError } from 'chai';
+import { Unseen } from '../harness/wire/connection.ts';
+import { fingerprintOf } from './baseline.ts';
+import { type OpenBench, openBench, type RunContext } from './bench.ts';
+import { brokenAt, Judged, type Outcome, type Requirement, type Result } from './requirement.ts';
+import type { Crash } from './summary.ts';
+import type { TranscriptLine } from './transcript.ts';
+
+export interface JudgedRow {
+  result: Result;
+  transcript: readonly TranscriptLine[];
+  /** The shared node that it used ended by itself; whoever did that is found by running the rows alone. */
+  sharedCrash: Crash | null;
+}
+
+const missingNeeds: Record<string, string> = {
+  start: 'needs a node started with settings of its own',
+  instances: 'needs several nodes',
+  restart: 'needs to stop and start the node',
+  'data-dir': "needs the node's data folder",
+  'dial-back': 'needs a node that can reach the tester',
+};
+
+/** How the wire says that time ran out; a refusal or an end is no matter of time. */
+const ranOut = / within \d+ ms/;
+
+/** Never rejects. `alone`: nothing is shared with other rows. */
+export async function judgeRow(row: Requirement, context: RunContext, alone = false): Promise<JudgedRow> {
+  const startedAt = performance.now();
+  const missing = row.needs.filter((need) => !context.target.abilities.has(need));
+  if (missing.length > 0) {
+    const because = `${missing.map((need) => missingNeeds[need]).join(', ')}: --address cannot give that`;
+    const outcome: Outcome = { verdict: 'not-applicable', because, evidence: [] };
+    return { result: resultOf(row, context, outcome, startedAt), transcript: [], sharedCrash: null };
+  }
+  const bench = openBench(row, context, alone);
+  const outcome = await Promise.race([attempt(row, bench), limit(row, bench), bench.crashed]);
+  const endedAt = performance.now();
+  await bench.close();
+  const settled = await inView(row, outcome, context, startedAt, endedAt);
+  return {
+    result: resultOf(row, context, settled, startedAt),
+    transcript: bench.transcript(),
+    sharedCrash: bench.sharedCrash(),
+  };
+}
+
+async function attempt(row: Requirement, bench: OpenBench): Promise<Outcome> {
+  try {
+    const outcome = await row.test(bench.bench);
+    return outcome ?? { verdict: 'pass', because: row.reading, evidence: [] };
+  } catch (error) {
+    if (error instanceof Judged) return error.outcome;
+    if (error instanceof Unseen)
+      return { verdict: 'fail', because: error.message, evidence: [], timing: ranOut.test(error.message) };
+    if (error instanceof AssertionError) return assertionOutcome(error, bench.step());
+    bench.note((error as Error).stack ?? String(error));
+    return {
+      verdict: 'inconclusive',
+      because: `defect of the suite while ${bench.step()}: ${(error as Error).message}`,
+      evidence: [(error as Error).stack],
+    };
+  }
+}
+
+function assertionOutcome(error: Error, step: string): Outcome {
+  const { expected, actual } = error as Error & { expected?: unknown; actual?: unknown };
+  const evidence = expected === undefined && actual === undefined ? [] : [{ expected, actual }];
+  return { verdict: 'fail', because: `${error.message} (while ${step})`, evidence };
+}
+
+/** Time spent in a queue for a node does not count against the row. */
+function limit(row: Requirement, bench: OpenBench): Promise<Outcome> {
+  const limitMs = row.limitMs ?? row.durationHintMs * 1.5 + 15_000;
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const left = limitMs - bench.activeMs();
+      if (left > 0) {
+        bench.onClose(setTimeout(look, Math.max(20, left)));
+        return;
+      }
+      const because = `not through after ${(limitMs / 1000).toFixed(0)} s, while ${bench.step()}`;
+      resolve({ verdict: 'fail', because, evidence: [], timing: true });
+    };
+    look();
+  });
+}
+
+/** The host is looked at once a second: what happened last shows only then. */
+const hostSampleMs = 1_100;
+
+/** What the level and the host make of an outcome. */
+async function inView(
+  row: Requirement,
+  outcome: Outcome,
+  context: RunContext,
+  from: number,
+  to: number,
+): Promise<Outcome> {
+  if (outcome.verdict !== 'fail') return outcome;
+  if (outcome.timing === true) {
+    await delay(hostSampleMs);
+    const health = context.host.health(from, to);
+    if (health.overloaded)
+      return { ...outcome, verdict: 'inconclusive', because: `${outcome.because}. ${health.because}` };
+  }
+  return { ...outcome, verdict: brokenAt(row.level) };
+}
+
+function resultOf(row: Requirement, context: RunContext, outcome: Outcome, startedAt: number): Result {
+  const flags = context.target.flags === '' ? '' : `${context.target.flags} `;
+  return {
+    ...outcome,
+    id: row.id,
+    level: row.level,
+    section: row.section,
+    durationMs: performance.now() - startedAt,
+    replay: `npm run conformance -- ${flags}--only ${row.id} --seed ${context.seed}`,
+    fingerprint: fingerprintOf(row.id, outcome),
+    transcript: null,
+    excused: null,
+  };
+}

@@ -1,0 +1,209 @@
+/**
+ * A whole run: rows picked, scheduled and judged against one target, monitors joined in, crashes traced to their rows, reports
+ * written. The one place that knows the order of these; knows no command line.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { hostFacts, watchHost } from '../harness/host.ts';
+import { junitXml } from '../harness/report/junit.ts';
+import { applyBaseline, fingerprintOf, readBaseline, writeBaseline } from './baseline.ts';
+import type { RunContext } from './bench.ts';
+import { boundedStarts } from './bounded.ts';
+import { type JudgedRow, judgeRow } from './judge-row.ts';
+import { createWatch } from './monitors.ts';
+import { loadRegister, type Register } from './register.ts';
+import { badgeSvg } from './report/badge.ts';
+import { conformanceJson } from './report/json.ts';
+import { junitCases } from './report/junit-cases.ts';
+import { requirementsHtml } from './report/page.ts';
+import type { Terminal } from './report/terminal.ts';
+import { brokenAt, type Outcome, type Requirement, type Result } from './requirement.ts';
+import { type Bounds, schedule } from './schedule.ts';
+import { type Selection, select } from './select.ts';
+import { runMocha } from './suite.ts';
+import { type Crash, countsOf, judge, type Summary } from './summary.ts';
+import type { Target } from './target.ts';
+import { type TranscriptLine, writeTranscript } from './transcript.ts';
+
+export interface RunOptions {
+  selection: Selection;
+  seed: number;
+  outDir: string;
+  baseline: string | null;
+  /** Write what fails now as a new baseline, for this reason. */
+  writeBaseline: { file: string; reason: string } | null;
+  /** `YYYY-MM-DD`, for the expiry of baseline entries. */
+  today: string;
+}
+
+/** Rows under way at once; the long ones wait, so most of them cost nothing. */
+const jobsAtOnce = 64;
+
+/** Judges and writes the reports into `outDir`. The target stays open; whoever opened it closes it. */
+export async function runConformance(
+  options: RunOptions,
+  target: Target,
+  terminal: Terminal,
+  register?: Register,
+): Promise<Summary> {
+  const whole = register ?? (await loadRegister());
+  const { rows, catalogue } = whole;
+  const chosen = select(rows, options.selection);
+  const entries = options.baseline === null ? [] : readBaseline(options.baseline);
+  const startedAt = performance.now();
+  const host = watchHost(() => target.pids());
+  const context: RunContext = { target, seed: options.seed, host, watch: createWatch() };
+  terminal.started(chosen.length, target.description, options.seed);
+  const gaps = gapsOf(whole, options.selection);
+  for (const gap of gaps) terminal.note(gap);
+  let done = 0;
+  const outcomes = judgeRows(chosen, context, (result) => {
+    done += 1;
+    terminal.finished(result, done, chosen.length);
+  });
+  await runMocha(chosen, catalogue, async (id) => (await outcomes.get(id)!).result);
+  const judged = await Promise.all(outcomes.values());
+  host.stop();
+
+  const named = new Map(rows.map((row) => [row.id, row]));
+  const transcripts = new Map<string, readonly TranscriptLine[]>();
+  mkdirSync(options.outDir, { recursive: true });
+  const raw = judged.map(({ result, transcript }) => {
+    transcripts.set(result.id, transcript);
+    const broken = result.verdict !== 'pass' && result.verdict !== 'not-applicable';
+    if (!broken || transcript.length === 0) return result;
+    const about = expectation(named.get(result.id)!, result);
+    return { ...result, transcript: writeTranscript(options.outDir, result.id, [about, ...transcript]) };
+  });
+  const known = new Set(catalogue.map((row) => row.id));
+  const { results, problems } = applyBaseline(raw, entries, known, options.today);
+  const crashes = unexplained(target.crashes, results);
+  const summary: Summary = {
+    ...judge(results, problems, crashes, gaps),
+    target: target.description,
+    seed: options.seed,
+    counts: countsOf(results),
+    results,
+    baselineProblems: problems,
+    crashes,
+    wallMs: performance.now() - startedAt,
+    host: { ...hostFacts(), health: host.health().because },
+  };
+  writeReports(options, summary, { catalogue, rows }, transcripts);
+  if (options.writeBaseline !== null)
+    writeBaseline(options.writeBaseline.file, results, options.today, options.writeBaseline.reason);
+  return summary;
+}
+
+/** Why a run of everything would not be one of everything. Whoever picks rows gets what they picked. */
+function gapsOf(register: Register, selection: Selection): string[] {
+  if (selection.only.length > 0) return [];
+  const { problems, missing } = register;
+  if (missing.length === 0) return [...problems];
+  const named =
+    missing.length > 8
+      ? `${missing.slice(0, 8).join(', ')} and ${missing.length - 8} more`
+      : missing.join(', ');
+  return [...problems, `there is no row for ${named}`];
+}
+
+/** The first line of a failure's transcript: what was expected and why. */
+function expectation(row: Requirement, result: Result): TranscriptLine {
+  const text = `expected: ${row.reading} (“${row.quote}”). ${result.verdict}: ${result.because}. again: ${result.replay}`;
+  return { atMs: 0, who: row.id, direction: 'note', text };
+}
+
+/** Starts all rows within the bounds of this host; each promise settles when its row is judged for good. Never rejects. */
+export function judgeRows(
+  rows: readonly Requirement[],
+  context: RunContext,
+  onFinished: (result: Result) => void = () => {},
+  bounds: Bounds = { cpu: Math.max(1, availableParallelism()), jobs: jobsAtOnce },
+): ReadonlyMap<string, Promise<JudgedRow>> {
+  const finished = (judged: JudgedRow): JudgedRow => {
+    onFinished(judged.result);
+    return judged;
+  };
+  const { outcomes, settled } = schedule(
+    rows.map((row) => ({
+      id: row.id,
+      durationHintMs: row.durationHintMs,
+      cpu: row.cpu ?? 0.25,
+      run: async () => {
+        const judged = await judgeRow(row, context);
+        return judged.sharedCrash === null ? judged : judgeRow(row, context, true);
+      },
+    })),
+    bounds,
+  );
+  // What an overloaded host left open is asked once more when the others are through, one row at a time.
+  const inTurn = boundedStarts(1);
+  // A monitor's row is not judged before every other row has drawn out of the node what it could.
+  return new Map(
+    rows.map((row) => {
+      const outcome = outcomes
+        .get(row.id)!
+        .then((judged) =>
+          hostToBlame(judged) ? settled.then(() => inTurn(() => judgeRow(row, context))) : judged,
+        );
+      if (!context.watch.holds(row.id)) return [row.id, outcome.then(finished)];
+      return [row.id, settled.then(async () => finished(withWitnesses(row, await outcome, context)))];
+    }),
+  );
+}
+
+function hostToBlame({ result }: JudgedRow): boolean {
+  return result.verdict === 'inconclusive' && result.timing === true;
+}
+
+/** Joins what the monitor of this row saw on all connections of the run. */
+function withWitnesses(row: Requirement, judged: JudgedRow, context: RunContext): JudgedRow {
+  const { witnessed, violations } = context.watch.evidence(row.id);
+  if (judged.result.verdict !== 'pass') return judged;
+  if (witnessed === 0) {
+    const because = 'no message of the run could be watched for this';
+    return { ...judged, result: { ...judged.result, verdict: 'inconclusive', because } };
+  }
+  const first = violations[0];
+  if (first === undefined) {
+    const because = `${judged.result.because} (${witnessed} messages of the whole run watched)`;
+    return { ...judged, result: { ...judged.result, because } };
+  }
+  const because = `${first.what} (${violations.length} of ${witnessed} messages of the whole run)`;
+  const outcome: Outcome = { verdict: brokenAt(row.level), because, evidence: violations.slice(0, 5) };
+  const result = { ...judged.result, ...outcome, fingerprint: fingerprintOf(row.id, outcome) };
+  const transcript = violations.slice(0, 20).map(
+    (violation): TranscriptLine => ({
+      atMs: 0,
+      who: violation.connection,
+      direction: 'in',
+      text: violation.text,
+    }),
+  );
+  return { ...judged, result, transcript: [...judged.transcript, ...transcript] };
+}
+
+/** Crashes of shared nodes that no row could be blamed for when run alone still count against the node. */
+function unexplained(crashes: readonly Crash[], results: readonly Result[]): Crash[] {
+  const broken = new Set(results.filter((r) => r.verdict !== 'pass').map((result) => result.id));
+  return crashes.filter((crash) => !crash.rows.some((id) => broken.has(id)));
+}
+
+function writeReports(
+  options: RunOptions,
+  summary: Summary,
+  register: Pick<Register, 'catalogue' | 'rows'>,
+  transcripts: ReadonlyMap<string, readonly TranscriptLine[]>,
+): void {
+  const write = (name: string, text: string): void => writeFileSync(join(options.outDir, name), text);
+  const name = `conformance ${summary.target} seed ${summary.seed}`;
+  write('conformance.json', conformanceJson(summary));
+  write('junit.xml', junitXml(name, junitCases(summary, register.catalogue), summary.wallMs / 1000));
+  write('badge.svg', badgeSvg(summary));
+  write(
+    'requirements.html',
+    requirementsHtml({ summary, catalogue: register.catalogue, requirements: register.rows, transcripts }),
+  );
+}

@@ -1,0 +1,84 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { applyBaseline, fingerprintOf, readBaseline, writeBaseline } from '../baseline.ts';
+import type { Result, Verdict } from '../requirement.ts';
+import { judge } from '../summary.ts';
+
+const result = (id: string, verdict: Verdict, because = 'it was not so'): Result => ({
+  id,
+  verdict,
+  because,
+  level: 'must',
+  section: '1',
+  evidence: [],
+  durationMs: 1,
+  replay: '',
+  fingerprint: fingerprintOf(id, { verdict, because, evidence: [] }),
+  transcript: null,
+  excused: null,
+});
+const known = new Set(['GRT-01', 'GRT-02']);
+const today = '2026-05-01';
+const entryFor = (of: Result, expires = '2026-06-01') => ({
+  id: of.id,
+  reason: 'issue 7',
+  expires,
+  fingerprint: of.fingerprint ?? 'none',
+});
+
+describe('baseline', () => {
+  it('excuses the same failure until its day', () => {
+    const failing = result('GRT-01', 'fail', 'got 4 of 12 from node_ab12');
+    const again = result('GRT-01', 'fail', 'got 5 of 13 from node_ff00');
+    const { results, problems } = applyBaseline([again], [entryFor(failing)], known, today);
+    expect(problems).to.deep.equal([]);
+    expect(results[0]!.excused).to.equal('issue 7');
+    expect(judge([...results, result('GRT-02', 'pass')], problems, []).verdict).to.equal('pass');
+  });
+
+  it('fails on a stale, an expired and a differently failing entry', () => {
+    const failing = result('GRT-01', 'fail');
+    const problem = (results: Result[], entry: ReturnType<typeof entryFor>): string | undefined =>
+      applyBaseline(results, [entry], known, today).problems[0]?.problem;
+    expect(problem([result('GRT-01', 'pass')], entryFor(failing))).to.equal('stale');
+    expect(problem([failing], entryFor(failing, '2026-04-30'))).to.equal('expired');
+    expect(problem([result('GRT-01', 'fail', 'something else')], entryFor(failing))).to.equal('different');
+    expect(problem([failing], { ...entryFor(failing), id: 'ZZZ-01' })).to.equal('stale');
+    expect(problem([], entryFor(failing))).to.equal(undefined);
+  });
+
+  it('writes what it can read again', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
+    try {
+      const file = join(folder, 'baseline.json');
+      const failing = result('GRT-01', 'fail');
+      expect(writeBaseline(file, [failing, result('GRT-02', 'pass')], today, 'first light')).to.equal(1);
+      expect(JSON.parse(readFileSync(file, 'utf8')).known_failures[0].expires).to.equal('2026-07-30');
+      expect(applyBaseline([failing], readBaseline(file), known, today).problems).to.deep.equal([]);
+      writeFileSync(file, '{"known_failures":[{"id":"GRT-01"}]}');
+      expect(() => readBaseline(file)).to.throw(/known_failures\[0\]\.reason is missing/);
+      writeFileSync(file, '[');
+      expect(() => readBaseline(file)).to.throw(/not JSON/);
+      expect(() => readBaseline(join(folder, 'none'))).to.throw(/no such file/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('run verdict', () => {
+  it('is never green without a judged row, and names what failed', () => {
+    expect(judge([result('GRT-01', 'not-applicable')], [], []).verdict).to.equal('inconclusive');
+    expect(judge([], [], []).verdict).to.equal('inconclusive');
+    expect(judge([result('GRT-01', 'pass'), result('GRT-02', 'inconclusive')], [], []).verdict).to.equal(
+      'inconclusive',
+    );
+    expect(judge([result('GRT-01', 'untestable')], [], [])).to.deep.equal({
+      verdict: 'fail',
+      because: 'GRT-01 does not hold',
+    });
+    expect(judge([{ ...result('GRT-01', 'warn'), level: 'should' }], [], []).verdict).to.equal('pass');
+  });
+});

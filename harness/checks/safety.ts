@@ -1,0 +1,163 @@
+/**
+ * Safety: what must never happen, over the whole history: acknowledged items lost, a checkpoint that falls, honest peers cut off.
+ * What adversaries must not achieve is `limits.ts`. A check that nothing put to the test is `unknown` where the plan meant to,
+ * and `skipped` where it did not.
+ */
+
+import type { History } from '../history.ts';
+import { described } from '../metrics.ts';
+import { acceptedCommits, sightingKey } from '../obligations.ts';
+import type { Finding } from '../verdict.ts';
+import { finding, listed } from './finding.ts';
+
+/** Nothing acknowledged is lost: not by the node that acknowledged it, over any restart, and not by the net. */
+export function durability(history: History): Finding {
+  const [id, proves] = ['safety.durability', ['DUR-01']];
+  const accepted = acceptedCommits(history);
+  const final = history.census;
+  if (accepted.length === 0) return finding(id, proves, 'unknown', 'No commit was acknowledged.');
+  if (final.length === 0)
+    return finding(id, proves, 'unknown', 'No node could be asked at the end for what it holds.');
+  const lacks = new Map(final.map((census) => [census.node, new Set(census.lacks)]));
+  const seenElsewhere = new Set(history.sightings.map(({ hash }) => hash));
+  const lost: { hash: string; node: string; how: string }[] = [];
+  let excused = 0;
+  let survivors = 0;
+  for (const { hash, node, life } of accepted) {
+    const later = history.lives.filter((other) => other.node === node && other.number > life);
+    const wiped = later.some((other) => other.wiped);
+    const atEnd = lacks.get(node);
+    const everywhereGone = [...lacks.values()].every((set) => set.has(hash));
+    if (wiped && everywhereGone && !seenElsewhere.has(hash)) excused += 1;
+    else if (everywhereGone) lost.push({ hash, node, how: 'no node holds it at the end' });
+    else if (atEnd?.has(hash) && !wiped)
+      lost.push({ hash, node, how: 'the node that acknowledged it does not hold it at the end' });
+    else if (later.length > 0 && !wiped && atEnd !== undefined) survivors += 1;
+  }
+  if (lost.length > 0) {
+    const nodes = [...new Set(lost.map(({ node }) => node))];
+    const because = `${listed(history, nodes)} acknowledged ${lost.length} commits that were lost; first: ${lost[0]!.hash.slice(0, 12)}, ${lost[0]!.how}.`;
+    return finding(id, proves, 'fail', because, lost, nodes);
+  }
+  const witnesses = witnessed(history);
+  if (witnesses.lost.length > 0) {
+    const nodes = [...new Set(witnesses.lost.map(({ node }) => node))];
+    const because = `${listed(history, nodes)} acknowledged commits right before being killed and did not have them after the restart: ${witnesses.lost.length} of ${witnesses.sent}.`;
+    return finding(id, proves, 'fail', because, witnesses.lost, nodes);
+  }
+  const killed = history.lives.some((life) => life.end === 'killed');
+  const tail = excused > 0 ? ` ${excused} went with a wiped disk before anybody else had them.` : '';
+  if (!killed) {
+    const because = `All ${accepted.length} acknowledged commits are held at the end; no node was killed, so that nothing is said about restarts.${tail}`;
+    return finding(id, [], 'pass', because);
+  }
+  const because = `All ${accepted.length} acknowledged commits are held at the end; ${survivors} were acknowledged by nodes that were then killed or restarted, ${witnesses.sent} of them milliseconds before, when nobody else could know them.${tail}`;
+  return finding(id, proves, 'pass', because);
+}
+
+/** Witness commits, and those which the restarted node had not when all its other items were back. */
+function witnessed(history: History): { sent: number; lost: { hash: string; node: string }[] } {
+  const sent = acceptedCommits(history).filter(({ purpose }) => purpose === 'witness');
+  const seen = new Set(history.sightings.map((s) => sightingKey(s.hash, s.node, s.life)));
+  const lost = sent.filter(({ hash, node, life }) => {
+    const next = history.lives.find((other) => other.node === node && other.number === life + 1);
+    if (next === undefined || next.wiped || next.readyAt === null) return false;
+    const longEnough = (next.endedAt ?? history.endedAt) - next.readyAt > 5_000;
+    return longEnough && !seen.has(sightingKey(hash, node, next.number));
+  });
+  return { sent: sent.length, lost };
+}
+
+const defaultCheckpointIntervalS = 60;
+
+/** A node's checkpoint only ever becomes better: height never falls, and at one height the hash never rises. */
+export function checkpointHeight(history: History): Finding {
+  const [id, proves] = ['safety.checkpoint-height', ['SYN-06']];
+  const worse: unknown[] = [];
+  const culprits = new Set<string>();
+  let changes = 0;
+  for (const { name } of history.plan.nodes) {
+    const seen = history.checkpoints.filter(({ node }) => node === name).sort((a, b) => a.at - b.at);
+    for (let i = 1; i < seen.length; i += 1) {
+      const [before, after] = [seen[i - 1]!, seen[i]!];
+      const wiped = history.lives.some(
+        (life) => life.node === name && life.wiped && life.number > before.life && life.number <= after.life,
+      );
+      if (wiped) continue;
+      const fell = after.height < before.height;
+      const rose =
+        after.height === before.height &&
+        after.hash !== null &&
+        before.hash !== null &&
+        after.hash > before.hash;
+      if (after.height > before.height) changes += 1;
+      if (!fell && !rose) continue;
+      worse.push({
+        node: name,
+        at: after.at,
+        from: [before.height, before.hash],
+        to: [after.height, after.hash],
+      });
+      culprits.add(name);
+    }
+  }
+  if (worse.length > 0) {
+    const because = `${listed(history, culprits)} went back to a worse checkpoint ${worse.length} times.`;
+    return finding(id, proves, 'fail', because, worse, [...culprits]);
+  }
+  if (changes > 0) {
+    const highest = Math.max(...history.checkpoints.map(({ height }) => height));
+    return finding(
+      id,
+      proves,
+      'pass',
+      `${changes} times a node was seen on a higher checkpoint, never on a worse one; highest ${highest}.`,
+    );
+  }
+  const interval = Math.min(
+    ...history.plan.nodes.map(
+      ({ parameters }) => parameters.checkpoint_interval_s ?? defaultCheckpointIntervalS,
+    ),
+  );
+  if (interval === 0 || interval * 1000 * 1.5 > history.plan.durationMs) {
+    return finding(
+      id,
+      proves,
+      'skipped',
+      `The load of ${history.plan.durationMs / 1000} s is too short for checkpoints every ${interval} s.`,
+    );
+  }
+  return finding(id, proves, 'unknown', 'No node was ever seen on a new checkpoint.');
+}
+
+/** Observers keep all rules; a node that ends their connections or refuses their requests cuts off honest peers. */
+export function noHonestCutOff(history: History): Finding {
+  const [id, proves] = ['safety.no-honest-cut-off', ['FLD-04']];
+  const asked = history.roundTrips.length;
+  if (asked === 0 && history.rebuffs.length === 0)
+    return finding(id, [], 'unknown', 'No observer was ever connected.');
+  const unfair = history.rebuffs.filter(
+    ({ node, at }) =>
+      !history.severings.some(
+        (s) =>
+          (s.kind === 'pause' || s.kind === 'outage') &&
+          s.sides.flat().includes(node) &&
+          s.from <= at + 500 &&
+          at <= (s.until ?? Infinity) + 12_000,
+      ),
+  );
+  if (unfair.length > 0) {
+    const nodes = [...new Set(unfair.map(({ node }) => node))];
+    const first = unfair[0]!;
+    const because = `${listed(history, nodes)} turned honest observers away ${unfair.length} times; first: ${described(history, first.node)}, ${first.what}${first.code === null ? '' : ` ${first.code}`} ${first.detail}.`;
+    // A refusal in words or by code is the node's own doing; that nothing came in time may be the host's.
+    const deliberate = unfair.some(({ what, code }) => what === 'error' || (code ?? 0) >= 4000);
+    if (history.host.overloaded && !deliberate) {
+      return finding(id, proves, 'unknown', `${because} ${history.host.because}`, unfair);
+    }
+    return finding(id, proves, 'fail', because, unfair, nodes);
+  }
+  const attacked = history.adversaries.length > 0 ? ', also while others attacked' : '';
+  const because = `${asked} requests of honest observers were answered and none of their connections was ended${attacked}.`;
+  return finding(id, history.adversaries.length > 0 ? proves : [], 'pass', because);
+}

@@ -1,0 +1,114 @@
+/**
+ * How a node's process is started, and what is said when that goes wrong. Profile §10: a node is started with the path of its
+ * configuration in `CLE_CONFIG`, and it gets nothing else from us: the environment is made anew, so that no run depends on
+ * what the person at the keyboard has set.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { endByEnvironment, membersOf, signalGroup } from '../../os-process.ts';
+import type { NodeFolder } from './node-files.ts';
+import { lastLines, openLog } from './node-log.ts';
+import type { ProbeOutcome } from './probe.ts';
+
+/** A program with its arguments, or a line for `/bin/sh -c` as a person types it. */
+export type NodeCommand = { argv: readonly string[] } | { shell: string };
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** performance.now. */
+  at: number;
+}
+
+/**
+ * Starts the process in a group of its own, so that the children of a foreign command end with it. `pid` of the result is
+ * undefined where there is no such program; the reason comes by its `error` event.
+ */
+export function launch(
+  command: NodeCommand,
+  files: NodeFolder,
+  logFile: string,
+  stderrFile: string | null,
+): ChildProcess {
+  const [program, ...words] = 'argv' in command ? command.argv : ['/bin/sh', '-c', command.shell];
+  if (program === undefined) throw new Error('an empty command');
+  const out = openLog(logFile);
+  const err = stderrFile === null ? out : openLog(stderrFile);
+  try {
+    return spawn(program, words, {
+      env: environment(files),
+      stdio: ['ignore', out, err],
+      detached: true,
+    });
+  } finally {
+    closeSync(out);
+    if (err !== out) closeSync(err);
+  }
+}
+
+/** What a node has in its environment. TMPDIR points into its folder, so that what it forgets there goes with the run. */
+function environment(files: NodeFolder): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    HOME: process.env.HOME ?? '/',
+    LANG: process.env.LANG ?? 'C.UTF-8',
+    TMPDIR: files.tempDir,
+    CLE_CONFIG: files.configFile,
+  };
+}
+
+/** How long the rest of a node may take to vanish after SIGKILL. */
+const restEndMs = 2_000;
+
+/**
+ * The leader has ended: what it left of its group is killed and waited for. A foreign command may also have children that left
+ * the group; they are known by their environment.
+ */
+export async function endRest(group: number, command: NodeCommand, files: NodeFolder): Promise<void> {
+  if ('shell' in command) endByEnvironment(`CLE_CONFIG=${files.configFile}`);
+  if (!signalGroup(group, 'SIGKILL')) return;
+  const deadline = performance.now() + restEndMs;
+  while (membersOf(group).size > 0 && performance.now() < deadline) await delay(5);
+}
+
+/** Why there is no process at all. */
+export function startError(error: NodeJS.ErrnoException, command: NodeCommand): string {
+  const program = 'argv' in command ? command.argv[0] : '/bin/sh';
+  if (error.code === 'ENOENT') return `there is no program "${program}"`;
+  if (error.code === 'EACCES') return `"${program}" may not be executed`;
+  return `${error.code ?? 'error'} for "${program}"`;
+}
+
+/** A process that ended by itself, in words. */
+export function unexpectedEnd(
+  exit: Exit,
+  startedAt: number,
+  command: NodeCommand,
+  wasReady: boolean,
+): string {
+  if ('shell' in command && !wasReady && (exit.code === 127 || exit.code === 126)) {
+    return `could not be started: the command ${JSON.stringify(command.shell)} ended with exit code ${exit.code}`;
+  }
+  const how = exit.signal === null ? `exit code ${exit.code}` : exit.signal;
+  const seconds = ((exit.at - startedAt) / 1000).toFixed(1);
+  return wasReady
+    ? `ended by itself with ${how}, ${seconds} s after its start`
+    : `ended with ${how} after ${seconds} s without ever accepting TLS`;
+}
+
+/** A process that runs but is not ready, in words. */
+export function neverReady(last: ProbeOutcome, address: string, withinMs: number): string {
+  const seconds = (withinMs / 1000).toFixed(0);
+  if (last.kind === 'no-tls') {
+    return `listens on ${address} but accepts no TLS 1.3 handshake with TLS_AES_256_GCM_SHA384 (${last.detail}), not within ${seconds} s`;
+  }
+  return `does not listen on ${address}, not within ${seconds} s`;
+}
+
+/** The one line that names a node, what went wrong and its last words. */
+export function failureLine(name: string, what: string, logFile: string): string {
+  const words = lastLines(logFile, 3, { sinceRemark: true }).map((line) => line.slice(0, 240));
+  return `${name} ${what}${words.length === 0 ? '; it wrote nothing' : `; its last lines: ${words.join(' | ')}`}`;
+}

@@ -1,0 +1,199 @@
+/**
+ * A scenario file (YAML or JSON) → `Manifest`, or one line that names the file, the line, the key and what is allowed. Owns
+ * reading, checking against the schema and finding the line; knows nothing of nodes, engines or what a key means.
+ */
+
+import { readFileSync } from 'node:fs';
+import { basename, extname } from 'node:path';
+import type { ErrorObject, ValidateFunction } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
+import { faultKinds, type Manifest, manifestSchema } from './manifest-schema.ts';
+import { UsageError } from './usage-error.ts';
+
+/** A checked file, and how to complain about a place in it. */
+export interface ManifestFile {
+  file: string;
+  manifest: Manifest;
+  /** `file:line: text` for a path of keys such as `['faults', 0, 'nodes']`. */
+  complain(path: readonly (string | number)[], text: string): UsageError;
+}
+
+/** Reads and checks a scenario file. UsageError in one line for anything wrong with it. */
+export function readManifest(file: string): ManifestFile {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new UsageError(
+      `${file}: ${code === 'ENOENT' ? 'no such scenario file' : `cannot be read (${code})`}`,
+    );
+  }
+  return parseManifest(text, file);
+}
+
+/** Checks the text of a scenario file; JSON is YAML. `file` is used in messages and for the default name. */
+export function parseManifest(text: string, file: string): ManifestFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (fault !== undefined) {
+    const line = lines.linePos(fault.pos[0]).line;
+    throw new UsageError(`${file}:${line}: ${fault.message.split('\n')[0]?.replace(/ at line.*$/, '')}`);
+  }
+  const complain = (path: readonly (string | number)[], what: string): UsageError =>
+    new UsageError(`${file}:${lineOf(document, lines, path)}: ${what}`);
+  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw complain([], `a scenario is a map of keys; allowed: ${keysOf(manifestSchema).join(', ')}`);
+  }
+  const check = validator();
+  if (!check(value)) {
+    const { path, text: what } = explain(worst(check.errors ?? []), value);
+    throw complain(path, what);
+  }
+  const manifest = value as unknown as Manifest & { $schema?: string };
+  delete manifest.$schema;
+  manifest.name ??= basename(file, extname(file))
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-');
+  return { file, manifest, complain };
+}
+
+let compiled: ValidateFunction | null = null;
+
+function validator(): ValidateFunction {
+  compiled ??= new Ajv2020({
+    allErrors: true,
+    discriminator: true,
+    useDefaults: true,
+    verbose: true,
+    strictRequired: false,
+  }).compile(manifestSchema);
+  return compiled;
+}
+
+/** The error to show: an unknown key before what it caused, and the innermost before those around it. */
+function worst(errors: readonly ErrorObject[]): ErrorObject {
+  const unknown = errors.find((error) => error.keyword === 'additionalProperties');
+  if (unknown !== undefined) return unknown;
+  const plain = errors.filter((error) => error.keyword !== 'anyOf' && error.keyword !== 'oneOf');
+  const alternatives = errors.find((error) => error.keyword === 'anyOf');
+  return alternatives ?? plain[0] ?? errors[0]!;
+}
+
+function explain(error: ErrorObject, root: object): { path: (string | number)[]; text: string } {
+  const path = error.instancePath
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  const params = error.params as Record<string, unknown>;
+  const key = keyText(path);
+  if (error.keyword === 'additionalProperties') {
+    const extra = String(params.additionalProperty);
+    const allowed = keysOf(error.parentSchema as Record<string, unknown>);
+    const near = nearest(extra, allowed);
+    const hint = near === null ? '' : ` (did you mean "${near}"?)`;
+    const where = path.length === 0 ? '' : ` in ${key}`;
+    return {
+      path: [...path, extra],
+      text: `unknown key "${extra}"${where}${hint}; allowed: ${allowed.join(', ')}`,
+    };
+  }
+  if (error.keyword === 'required') {
+    return {
+      path,
+      text: `${key === '' ? 'the scenario' : key} lacks the key "${params.missingProperty}"`,
+    };
+  }
+  if (error.keyword === 'discriminator') {
+    const kind = String((at(root, path) as Record<string, unknown> | undefined)?.kind ?? '');
+    const near = nearest(kind, faultKinds);
+    const hint = near === null ? '' : ` (did you mean "${near}"?)`;
+    return {
+      path: [...path, 'kind'],
+      text: `${keyText([...path, 'kind'])}: "${kind}" is no fault${hint}; allowed: ${faultKinds.join(', ')}`,
+    };
+  }
+  return { path, text: `${key}: ${printed(error.data)} ${allowedText(error, params)}` };
+}
+
+function allowedText(error: ErrorObject, params: Record<string, unknown>): string {
+  if (error.keyword === 'enum') {
+    return `is not allowed; allowed: ${(params.allowedValues as unknown[]).join(', ')}`;
+  }
+  if (error.keyword === 'anyOf') {
+    return 'is not allowed; allowed: a name, a list of names, or {random: number, from: name}';
+  }
+  if (error.keyword === 'pattern') return `does not have the form ${String(params.pattern)}`;
+  return error.message ?? 'is not allowed';
+}
+
+const printed = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+};
+
+const keysOf = (schema: Record<string, unknown>): string[] =>
+  Object.keys((schema.properties as object | undefined) ?? {}).filter((key) => key !== '$schema');
+
+/** `faults[0].nodes` */
+export function keyText(path: readonly (string | number)[]): string {
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('');
+}
+
+function at(root: unknown, path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>(
+    (value, part) => (value as Record<string | number, unknown> | undefined)?.[part],
+    root,
+  );
+}
+
+/** The line of the key that a path names, or of the nearest thing around it that exists. */
+function lineOf(document: Document, lines: LineCounter, path: readonly (string | number)[]): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    const last = path[length - 1];
+    const offset = isMap(parent)
+      ? offsetOf(
+          parent.items.find((pair) => isPair(pair) && isScalar(pair.key) && pair.key.value === last)?.key,
+        )
+      : offsetOf(document.getIn(path.slice(0, length), true));
+    if (offset !== null) return lines.linePos(offset).line;
+  }
+  return 1;
+}
+
+const offsetOf = (node: unknown): number | null => (isNode(node) && node.range ? node.range[0] : null);
+
+/** The allowed word at most a third of its length (rounded up) in edits away, or null. */
+export function nearest(word: string, allowed: readonly string[]): string | null {
+  let best: { word: string; edits: number } | null = null;
+  for (const candidate of allowed) {
+    const edits = editDistance(word.toLowerCase(), candidate);
+    if (best === null || edits < best.edits) best = { word: candidate, edits };
+  }
+  if (best === null || best.edits > Math.ceil(best.word.length / 3)) return null;
+  return best.word;
+}
+
+/** Insertions, deletions, substitutions and swaps of neighbours. */
+function editDistance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let cost = Math.min(row[j - 1]! + 1, rows[i - 1]![j]! + 1, rows[i - 1]![j - 1]! + same);
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (swapped) cost = Math.min(cost, rows[i - 2]![j - 2]! + 1);
+      row.push(cost);
+    }
+    rows.push(row);
+  }
+  return rows[a.length]![b.length]!;
+}

@@ -1,0 +1,288 @@
+/**
+ * What is measured, from when to when, and how the history becomes figures. The definitions are the one text that the report, the
+ * documentation and the checks share, so that a stranger could measure the same again. Judges nothing.
+ */
+
+import type { History, Life, PeerList } from './history.ts';
+import { loadStartsAt, separates } from './history.ts';
+import { type Obligation, obligations } from './obligations.ts';
+
+export type MetricId = 'discovery_ms' | 'convergence_ms' | 'sync_ms' | 'message_latency_ms' | 'start_ms';
+
+export interface MetricDefinition {
+  title: string;
+  definition: string;
+}
+
+/** How often an observer asks a node that is waited for, and one that is not. */
+export const pollMs = { waiting: 200, idle: 1000, peers: 200, checkpoints: 2000, links: 1000 } as const;
+
+export const metricDefinitions: Record<MetricId, MetricDefinition> = {
+  discovery_ms: {
+    title: 'Discovery',
+    definition:
+      'Per start of a node. From: it accepts TLS, its links work, and one of its bootstrap nodes names the others, so that ' +
+      'they can be found (k: the lesser of target_peers and the number of other nodes then up). ' +
+      `To: the first answer to a peer_request of an observer that names k nodes; asked every ${pollMs.peers} ms. ` +
+      'A node names only peers with whom a handshake succeeded (profile §5).',
+  },
+  convergence_ms: {
+    title: 'Gossip convergence',
+    definition:
+      'Per commit. From: the observer that sent it has read `accepted`. To: the last of all other nodes that were up ' +
+      'and not cut off shows it in an answer to sync_digest; ' +
+      `each is asked every ${pollMs.waiting} ms, so that a figure may be that much too long, never too short.`,
+  },
+  sync_ms: {
+    title: 'Sync',
+    definition:
+      'Per node and event (joined late, restarted, wiped, healed). From: the path works again: the node accepts TLS and the ' +
+      'fault plane has proved the cure. To: the node has shown, by sync_digest, every commit that had been acknowledged ' +
+      `before; asked every ${pollMs.waiting} ms.`,
+  },
+  message_latency_ms: {
+    title: 'Message latency',
+    definition:
+      'Per request. From: an observer writes a commit, sync_digest, state_sync or peer_request. To: it has read the answer ' +
+      '(for a commit: after the durable write). On a direct connection, so without the link latency of the scenario; ' +
+      'answers that were due while the node was held by SIGSTOP are left out.',
+  },
+  start_ms: {
+    title: 'Start',
+    definition:
+      'Per start of a node. From: its process is started. To: it accepts a TLS handshake. No target; for information.',
+  },
+};
+
+export interface Figures {
+  n: number;
+  p50: number | null;
+  p95: number | null;
+  max: number | null;
+}
+
+/** One measured value. `value` is null where the awaited thing never came; `lookedForMs` says how long it was awaited. */
+export interface Sample {
+  value: number | null;
+  lookedForMs: number;
+  node: string;
+  what: string;
+  /** Start of the clock. */
+  at: number;
+}
+
+/** Nearest-rank percentiles over what came; rounded to 0.1 ms. */
+export function figures(values: readonly number[]): Figures {
+  const sorted = [...values].sort((a, b) => a - b);
+  const rank = (share: number): number | null =>
+    sorted.length === 0 ? null : tenths(sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!);
+  return { n: sorted.length, p50: rank(0.5), p95: rank(0.95), max: rank(1) };
+}
+
+export const tenths = (value: number): number => Math.round(value * 10) / 10;
+
+/** Values that came, of a list of samples. */
+export const valuesOf = (samples: readonly Sample[]): number[] =>
+  samples.map(({ value }) => value).filter((value) => value !== null);
+
+/** Everything measured, for checks and reports. Costs a pass over nodes × commits; ask once. */
+export interface Measured {
+  discovery: Sample[];
+  convergence: Sample[];
+  sync: Sample[];
+  latency: Sample[];
+  start: Sample[];
+  obligations: Obligation[];
+}
+
+export function measure(history: History): Measured {
+  const owed = obligations(history);
+  return {
+    discovery: discoverySamples(history),
+    convergence: convergenceSamples(owed),
+    sync: syncSamples(owed),
+    latency: latencySamples(history),
+    start: history.lives
+      .filter((life) => life.readyAt !== null)
+      .map((life) => ({
+        value: life.readyAt! - life.startedAt,
+        lookedForMs: life.readyAt! - life.startedAt,
+        node: life.node,
+        what: `start ${life.number}`,
+        at: life.startedAt,
+      })),
+    obligations: owed,
+  };
+}
+
+/** Nodes that behave well enough to be found: an observer got an answer, and some other node has named it. */
+export function soundNodes(history: History): Set<string> {
+  const answering = new Set(history.peerLists.map(({ node }) => node));
+  const named = new Set(
+    history.peerLists.flatMap(({ node, peers }) => peers.filter((peer) => peer !== node)),
+  );
+  return new Set([...answering].filter((node) => named.has(node)));
+}
+
+const defaultTargetPeers = 10;
+
+/** How many peers a node has to find, and from when on it can. null: it never could. */
+function discoverable(
+  history: History,
+  life: Life,
+  sound: ReadonlySet<string>,
+): { from: number; wanted: number } | null {
+  const base = life.reachableAt;
+  if (base === null) return null;
+  const plan = history.plan.nodes.find((node) => node.name === life.node)!;
+  const target = plan.parameters.target_peers ?? defaultTargetPeers;
+  const latest = Math.max(base, loadStartsAt(history));
+  const available = (node: string): number | null => {
+    const lives = history.lives.filter((other) => other.node === node && other.reachableAt !== null);
+    const starts = lives
+      .filter((other) => (other.endedAt ?? history.endedAt) > base)
+      .map((other) => Math.max(base, other.reachableAt!))
+      .filter((at) => at <= latest && !severedAt(history, life.node, node, at));
+    return starts.length === 0 ? null : Math.min(...starts);
+  };
+  const others = history.plan.nodes
+    .filter((other) => other.name !== life.node && sound.has(other.name))
+    .map((other) => ({ other, at: available(other.name) }))
+    .filter((entry): entry is { other: (typeof entry)['other']; at: number } => entry.at !== null)
+    .sort((a, b) => a.at - b.at);
+  const wanted = Math.min(target, others.length);
+  if (wanted === 0) return null;
+  const up = others[wanted - 1]!.at;
+  const findable = named(history, plan.bootstrapNames, life.node, wanted, sound);
+  return findable === null ? null : { from: Math.max(base, up, findable), wanted };
+}
+
+/** When a bootstrap node of a node first named so many others to an observer; null: never. */
+function named(
+  history: History,
+  bootstrapNames: readonly string[],
+  node: string,
+  wanted: number,
+  sound: ReadonlySet<string>,
+): number | null {
+  const enough = history.peerLists.filter(
+    (list) =>
+      list.node !== node &&
+      bootstrapNames.includes(list.node) &&
+      list.peers.filter((peer) => peer !== node && peer !== list.node && sound.has(peer)).length >=
+        wanted - 1,
+  );
+  return enough.length === 0 ? null : Math.min(...enough.map(({ at }) => at));
+}
+
+const severedAt = (history: History, a: string, b: string, at: number): boolean =>
+  history.severings.some(
+    (severing) =>
+      severing.from <= at && at < (severing.until ?? Number.POSITIVE_INFINITY) && separates(severing, a, b),
+  );
+
+/** Whether something kept a node from the others, or others down, between two instants. */
+function disturbed(history: History, node: string, from: number, to: number): boolean {
+  return history.severings.some(
+    (severing) =>
+      severing.from < to &&
+      (severing.until ?? Number.POSITIVE_INFINITY) > from &&
+      history.plan.nodes.some((other) => separates(severing, node, other.name)),
+  );
+}
+
+function discoverySamples(history: History): Sample[] {
+  const sound = soundNodes(history);
+  const lists = new Map<string, PeerList[]>();
+  for (const list of history.peerLists) {
+    const key = `${list.node} ${list.life}`;
+    lists.set(key, [...(lists.get(key) ?? []), list]);
+  }
+  const samples: Sample[] = [];
+  for (const life of history.lives) {
+    if (!sound.has(life.node)) continue;
+    const can = discoverable(history, life, sound);
+    if (can === null) continue;
+    const mine = (lists.get(`${life.node} ${life.number}`) ?? []).sort((a, b) => a.at - b.at);
+    const done = mine.find(({ peers }) => peers.filter((peer) => sound.has(peer)).length >= can.wanted);
+    const lookedUntil = mine.at(-1)?.at ?? can.from;
+    // A node that was cut off again before it could be done says nothing.
+    if (disturbed(history, life.node, can.from, done?.at ?? lookedUntil)) continue;
+    samples.push({
+      value: done === undefined ? null : Math.max(0, done.at - can.from),
+      lookedForMs: Math.max(0, lookedUntil - can.from),
+      node: life.node,
+      what: `${can.wanted} peers`,
+      at: can.from,
+    });
+  }
+  return samples;
+}
+
+/** Per commit, over the obligations whose clock started at its acknowledgement. */
+function convergenceSamples(owed: readonly Obligation[]): Sample[] {
+  const byCommit = new Map<string, Obligation[]>();
+  for (const obligation of owed) {
+    if (obligation.reason !== 'fresh') continue;
+    const list = byCommit.get(obligation.commit.hash);
+    if (list === undefined) byCommit.set(obligation.commit.hash, [obligation]);
+    else list.push(obligation);
+  }
+  return [...byCommit.values()].map((list) => {
+    const unseen = list.filter(({ seenAt }) => seenAt === null);
+    const slowest = list.reduce((a, b) => ((b.seenAt ?? 0) > (a.seenAt ?? 0) ? b : a));
+    const worst = unseen[0] ?? slowest;
+    return {
+      value: unseen.length > 0 ? null : slowest.seenAt! - slowest.from,
+      // A node that died in the meantime was looked at for a short time only.
+      lookedForMs: Math.max(...(unseen.length > 0 ? unseen : list).map((o) => o.lookedUntil - o.from)),
+      node: worst.node,
+      what: worst.commit.hash.slice(0, 12),
+      at: worst.from,
+    };
+  });
+}
+
+/** Per node and event: the last of the commits that it had to catch up with. */
+function syncSamples(owed: readonly Obligation[]): Sample[] {
+  const byEvent = new Map<string, Obligation[]>();
+  for (const obligation of owed) {
+    if (obligation.reason === 'fresh') continue;
+    const key = `${obligation.node} ${obligation.life} ${obligation.from}`;
+    const list = byEvent.get(key);
+    if (list === undefined) byEvent.set(key, [obligation]);
+    else list.push(obligation);
+  }
+  return [...byEvent.values()].map((list) => {
+    const first = list[0]!;
+    const complete = list.every(({ seenAt }) => seenAt !== null);
+    return {
+      value: complete ? Math.max(0, ...list.map((o) => o.seenAt! - o.from)) : null,
+      lookedForMs: first.lookedUntil - first.from,
+      node: first.node,
+      what: `${first.reason}${first.cause === null ? '' : ` (${first.cause})`}, ${list.length} items`,
+      at: first.from,
+    };
+  });
+}
+
+function latencySamples(history: History): Sample[] {
+  const held = history.severings.filter(({ kind }) => kind === 'pause');
+  return history.roundTrips
+    .filter(
+      ({ node, at, ms }) =>
+        !held.some(
+          (pause) =>
+            pause.sides.some((side) => side.includes(node)) &&
+            pause.from < at &&
+            (pause.until ?? Number.POSITIVE_INFINITY) > at - ms,
+        ),
+    )
+    .map(({ node, at, ms, kind }) => ({ value: ms, lookedForMs: ms, node, what: kind, at: at - ms }));
+}
+
+/** The node that was being looked at, for texts: `node-3`, `node-3 (foreign)`. */
+export function described(history: History, node: string): string {
+  const group = history.plan.nodes.find(({ name }) => name === node)?.group ?? 'reference';
+  return group === 'reference' ? node : `${node} (${group})`;
+}

@@ -1,0 +1,115 @@
+/**
+ * Who had to hold which item, from when on, and when it did: the pure arithmetic under convergence, sync and durability. Reads the
+ * history; judges nothing.
+ *
+ * An accepted commit obliges every life of every other node. The clock starts when the item was acknowledged, or when that
+ * life's links first worked, or when a severing ended that kept the node from everybody who held the item: "heal time is
+ * measured from the moment the path works again".
+ */
+
+import { type CommitSent, type History, type Life, type Severing, separates } from './history.ts';
+
+export type Reason = 'fresh' | 'late' | 'restarted' | 'wiped' | 'healed';
+
+export interface Obligation {
+  commit: CommitSent;
+  node: string;
+  life: number;
+  /** Start of the clock. */
+  from: number;
+  /** First seen there; null: never. */
+  seenAt: number | null;
+  /** It was seen not before this; the difference to `seenAt` is the error of the measurement. */
+  notBefore: number;
+  /** How long was looked for it: the end of that life or of the run. */
+  lookedUntil: number;
+  reason: Reason;
+  /** The fault whose end started the clock, for `healed`. */
+  cause: string | null;
+}
+
+/** Items that a node could know of: accepted ones. */
+export function acceptedCommits(history: History): CommitSent[] {
+  return history.commits.filter((commit) => commit.outcome === 'accepted' && commit.answeredAt !== null);
+}
+
+export const sightingKey = (hash: string, node: string, life: number): string => `${hash} ${node} ${life}`;
+
+/** Every obligation of the run that was not cut short by a severing without end. */
+export function obligations(history: History): Obligation[] {
+  const seen = new Map(history.sightings.map((s) => [sightingKey(s.hash, s.node, s.life), s]));
+  const holders = holdersByItem(history);
+  const severings = [...history.severings].sort((a, b) => a.from - b.from);
+  const found: Obligation[] = [];
+  for (const commit of acceptedCommits(history)) {
+    for (const life of history.lives) {
+      if (life.reachableAt === null) continue;
+      // The node that took it holds it: that is durability, and only in its later lives worth a look here.
+      if (life.node === commit.node && life.number === commit.life) continue;
+      const sighting = seen.get(sightingKey(commit.hash, life.node, life.number)) ?? null;
+      const lookedUntil = life.endedAt ?? history.endedAt;
+      const start = clock(commit, life, sighting?.at ?? null, holders.get(commit.hash) ?? [], severings);
+      if (start === null || start.from >= lookedUntil) continue;
+      found.push({
+        commit,
+        node: life.node,
+        life: life.number,
+        from: start.from,
+        seenAt: sighting?.at ?? null,
+        notBefore: sighting?.since ?? start.from,
+        lookedUntil,
+        reason: start.reason,
+        cause: start.cause,
+      });
+    }
+  }
+  return found;
+}
+
+interface Holder {
+  node: string;
+  at: number;
+}
+
+function holdersByItem(history: History): Map<string, Holder[]> {
+  const holders = new Map<string, Holder[]>();
+  for (const commit of acceptedCommits(history)) {
+    holders.set(commit.hash, [{ node: commit.node, at: commit.answeredAt! }]);
+  }
+  for (const { hash, node, at } of history.sightings) holders.get(hash)?.push({ node, at });
+  return holders;
+}
+
+function clock(
+  commit: CommitSent,
+  life: Life,
+  seenAt: number | null,
+  holders: readonly Holder[],
+  severings: readonly Severing[],
+): { from: number; reason: Reason; cause: string | null } | null {
+  const acknowledged = commit.answeredAt!;
+  let from = acknowledged;
+  let reason: Reason = 'fresh';
+  let cause: string | null = null;
+  if (life.reachableAt! > acknowledged) {
+    from = life.reachableAt!;
+    reason = life.number === 0 ? 'late' : life.wiped ? 'wiped' : 'restarted';
+  }
+  for (const severing of severings) {
+    const until = severing.until ?? Number.POSITIVE_INFINITY;
+    if (until <= from || severing.from >= (seenAt ?? Number.POSITIVE_INFINITY)) continue;
+    const able = holders.some(
+      (holder) =>
+        holder.node !== life.node &&
+        holder.at <= Math.max(severing.from, acknowledged) &&
+        !separates(severing, holder.node, life.node),
+    );
+    // Who could still hear it from somebody has no excuse.
+    if (able) continue;
+    if (severing.until === null) return null;
+    from = severing.until;
+    reason = 'healed';
+    cause = severing.fault;
+  }
+  return { from, reason, cause };
+}

@@ -1,0 +1,123 @@
+/**
+ * Which nodes and links a scenario means by `random`, `bootstrap`, `node-7` or the name of a group. Pure; draws only from the
+ * stream it is handed. Knows nothing of what will happen to the chosen ones.
+ */
+
+import type { Pair } from './links/fault-plane.ts';
+import { keyText, type ManifestFile, nearest } from './manifest.ts';
+import type { Selector } from './manifest-schema.ts';
+import type { PlannedNode } from './plan.ts';
+import type { Rng } from './rng.ts';
+
+/** A stopped node is left alone by other faults for so long before and after, so that each has its own aftermath. */
+const marginMs = 1000;
+
+export interface Context {
+  file: ManifestFile;
+  nodes: readonly PlannedNode[];
+  durationMs: number;
+  /** When which node is stopped or paused. */
+  busy: { node: string; from: number; to: number }[];
+}
+
+/** All pairs from one set to another; null: to everybody else. */
+export function allPairs(
+  nodes: readonly PlannedNode[],
+  from: string[],
+  to: string[] | null,
+  bothWays: boolean,
+): Pair[] {
+  const [dialers, listeners] = [new Set(from), to === null ? null : new Set(to)];
+  const pairs: Pair[] = [];
+  for (const { name: a } of nodes) {
+    for (const { name: b } of nodes) {
+      if (a === b) continue;
+      const forth = dialers.has(a) && (listeners?.has(b) ?? true);
+      const back = bothWays && dialers.has(b) && (listeners?.has(a) ?? true);
+      if (forth || back) pairs.push({ from: a, to: b });
+    }
+  }
+  return pairs;
+}
+
+/** Nodes by selector. Random ones are drawn among those that are up and not otherwise stopped in `window`. */
+export function select(
+  context: Context,
+  selector: Selector,
+  path: (string | number)[],
+  stream: Rng,
+  window: { from: number; to: number } | null,
+): string[] {
+  if (Array.isArray(selector)) {
+    return [...new Set(selector.flatMap((word) => select(context, word, path, stream, window)))];
+  }
+  if (typeof selector === 'string') {
+    if (selector === 'random') return select(context, { random: 1 }, path, stream, window);
+    const names = named(context, selector, path);
+    const late = context.nodes.find(
+      (node) => names.includes(node.name) && node.startAtMs > (window?.from ?? Infinity),
+    );
+    if (late !== undefined && names.length === 1) {
+      throw context.file.complain(
+        path,
+        `${keyText(path)}: ${late.name} joins only at ${late.startAtMs / 1000} s`,
+      );
+    }
+    return names;
+  }
+  const candidates = named(context, selector.from ?? 'all', path);
+  const drawn = draw(context, candidates, selector.random, window, stream);
+  if (drawn.length < selector.random) {
+    throw context.file.complain(
+      path,
+      `${keyText(path)}: ${selector.random} at random, but only ${drawn.length} nodes are free then`,
+    );
+  }
+  return drawn;
+}
+
+function named(context: Context, word: string, path: (string | number)[]): string[] {
+  const nodes = context.nodes;
+  const groups = [...new Set(nodes.map((node) => node.group))];
+  const fits = (node: PlannedNode): boolean =>
+    word === 'all' ||
+    node.name === word ||
+    node.group === word ||
+    (word === 'bootstrap' && node.bootstrap) ||
+    (word === 'others' && !node.bootstrap);
+  const found = nodes.filter(fits).map((node) => node.name);
+  if (found.length > 0) return found;
+  const allowed = [...nodes.map((node) => node.name), 'all', 'bootstrap', 'others', 'random', ...groups];
+  throw context.file.complain(path, `${keyText(path)}: ${noSuchNode(word, allowed)}`);
+}
+
+export function draw(
+  context: Context,
+  candidates: readonly string[],
+  count: number,
+  window: { from: number; to: number } | null,
+  stream: Rng,
+): string[] {
+  const free = (name: string): boolean => {
+    const startAt = context.nodes.find((node) => node.name === name)?.startAtMs ?? 0;
+    if (startAt > 0 && (window === null || window.from < startAt + marginMs)) return false;
+    return !context.busy.some(
+      (span) =>
+        window !== null &&
+        span.node === name &&
+        window.from < span.to + marginMs &&
+        span.from < window.to + marginMs,
+    );
+  };
+  // The whole list is drawn first, so that a node that steps aside changes nobody else's place.
+  return stream.shuffle(candidates).filter(free).slice(0, count);
+}
+
+/** Complains about a name that is no node, group or word, with the nearest one that is. */
+export function noSuchNode(word: string, allowed: readonly string[]): string {
+  const near = /^node-\d+$/.test(word) ? null : nearest(word, allowed);
+  const words = allowed.filter((name) => !/^node-\d+$/.test(name));
+  const last = allowed.filter((name) => /^node-\d+$/.test(name)).length;
+  const hint = near === null ? '' : ` (did you mean "${near}"?)`;
+  return `no node "${word}"${hint}; allowed: node-1 to node-${last}, ${words.join(', ')}`;
+}

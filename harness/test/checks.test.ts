@@ -1,0 +1,396 @@
+import { expect } from 'chai';
+import { limits, maxPeers, noEffect } from '../checks/limits.ts';
+import { overlayConnected, overlayDegree, unreachable } from '../checks/overlay.ts';
+import type { AdversaryRecord, History } from '../history.ts';
+import { judge } from '../judge.ts';
+import type { Finding } from '../verdict.ts';
+import { addCommit, hashNamed, healthyHistory, lifeOf } from './history-fixture.ts';
+
+const found = (history: History, id: string): Finding => {
+  const finding = judge(history).findings.find((one) => one.id === id);
+  if (finding === undefined) throw new Error(`no finding ${id}`);
+  return finding;
+};
+const overload = (history: History): void => {
+  history.host.overloaded = true;
+  history.host.because = 'The host was overloaded: made up.';
+};
+
+describe('checks', () => {
+  it('pass a healthy run, and say skipped where nothing was to be tested', () => {
+    const { verdict, findings } = judge(healthyHistory());
+    expect(findings.filter((one) => !['pass', 'skipped'].includes(one.verdict))).to.deep.equal([]);
+    expect(verdict).to.equal('pass');
+    const skipped = findings.filter((one) => one.verdict === 'skipped').map(({ id }) => id);
+    expect(skipped).to.include.members([
+      'safety.max-peers',
+      'safety.limits',
+      'liveness.sync',
+      'faults.applied',
+    ]);
+  });
+
+  it('say unknown about a run in which nothing happened', () => {
+    const history = healthyHistory({ commits: 0 });
+    history.peerLists = [];
+    history.roundTrips = [];
+    history.linkSamples = [];
+    history.census = [];
+    const unknown = judge(history)
+      .findings.filter((one) => one.verdict === 'unknown')
+      .map(({ id }) => id);
+    expect(unknown).to.include.members([
+      'liveness.discovery',
+      'liveness.convergence',
+      'latency.message',
+      'safety.durability',
+      'overlay.connected',
+      'load.acknowledged',
+    ]);
+  });
+
+  it('name the node that does not spread what it took', () => {
+    const history = healthyHistory();
+    for (let n = 0; n < 3; n += 1) addCommit(history, `kept ${n}`, 'node-4', 5_000 + n, null);
+    const finding = found(history, 'liveness.convergence');
+    expect(finding.verdict).to.equal('fail');
+    expect(finding.culprits).to.deep.equal(['node-4']);
+    expect(finding.because).to.contain('node-4 took 3 commits that most others did not get in time');
+  });
+
+  it('name the node that does not fetch', () => {
+    const history = healthyHistory();
+    for (let n = 0; n < 3; n += 1) addCommit(history, `missed ${n}`, 'node-1', 5_000 + n, 200, ['node-6']);
+    const finding = found(history, 'liveness.convergence');
+    expect(finding.verdict).to.equal('fail');
+    expect(finding.culprits).to.deep.equal(['node-6']);
+  });
+
+  it('turn a missed time target into unknown on an overloaded host, with the figure', () => {
+    const history = healthyHistory();
+    addCommit(history, 'late', 'node-1', 5_000, 12_000);
+    expect(found(history, 'liveness.convergence').verdict).to.equal('fail');
+    overload(history);
+    const finding = found(history, 'liveness.convergence');
+    expect(finding.verdict).to.equal('unknown');
+    expect(finding.because).to.contain('max 12000 ms').and.to.contain('The host was overloaded: made up.');
+    expect(finding.culprits).to.equal(undefined);
+  });
+
+  it('do not hold what an overloaded host cannot cause against it', () => {
+    const history = healthyHistory();
+    overload(history);
+    history.census[2]!.lacks = [hashNamed('c1'), hashNamed('c2')];
+    history.census.forEach((census) => {
+      census.lacks = [hashNamed('c1')];
+    });
+    expect(found(history, 'safety.durability').verdict).to.equal('fail');
+  });
+
+  it('find an acknowledged commit that is gone, and who lost it', () => {
+    const history = healthyHistory();
+    history.census.find(({ node }) => node === 'node-2')!.lacks = [hashNamed('c1')];
+    const finding = found(history, 'safety.durability');
+    expect(finding.verdict).to.equal('fail');
+    expect(finding.culprits).to.deep.equal(['node-2']);
+  });
+
+  it('excuse what went with a wiped disk before anybody else had it, and nothing more', () => {
+    const wiped = (): History => {
+      const history = healthyHistory();
+      history.lives[1] = lifeOf('node-2', { endedAt: 20_000, end: 'killed' });
+      history.lives.push(
+        lifeOf('node-2', { number: 1, startedAt: 22_000, readyAt: 23_000, reachableAt: 23_000, wiped: true }),
+      );
+      return history;
+    };
+    const history = wiped();
+    const hash = addCommit(history, 'gone', 'node-2', 19_990, null);
+    for (const census of history.census) census.lacks = [hash];
+    expect(found(history, 'safety.durability').verdict).to.equal('pass');
+    const known = wiped();
+    const spread = addCommit(known, 'spread', 'node-2', 19_000, 300);
+    for (const census of known.census) census.lacks = [spread];
+    expect(found(known, 'safety.durability').verdict).to.equal('fail');
+  });
+
+  it('find a witness that did not survive the kill, though others have brought back the rest', () => {
+    const history = healthyHistory();
+    history.lives[1] = lifeOf('node-2', { endedAt: 20_000, end: 'killed' });
+    history.lives.push(
+      lifeOf('node-2', { number: 1, startedAt: 22_000, readyAt: 23_000, reachableAt: 23_000 }),
+    );
+    for (let n = 0; n < 20; n += 1) {
+      history.sightings.push({
+        hash: hashNamed(`c${n}`),
+        node: 'node-2',
+        life: 1,
+        at: 23_300,
+        since: 23_100,
+      });
+    }
+    const hash = addCommit(history, 'witness', 'node-2', 19_999, null);
+    history.commits.at(-1)!.purpose = 'witness';
+    for (const census of history.census) census.lacks = [hash];
+    expect(found(history, 'safety.durability').verdict).to.equal('fail');
+    history.sightings.push({ hash, node: 'node-2', life: 1, at: 23_300, since: 23_100 });
+    for (const life of history.lives) {
+      if (life.node !== 'node-2')
+        history.sightings.push({ hash, node: life.node, life: 0, at: 24_000, since: 23_800 });
+    }
+    for (const census of history.census) census.lacks = [];
+    const finding = found(history, 'safety.durability');
+    expect(finding.verdict).to.equal('pass');
+    expect(finding.proves).to.deep.equal(['DUR-01']);
+  });
+
+  it('find a checkpoint that fell, but not after a wipe', () => {
+    const history = healthyHistory();
+    const at = (node: string, life: number, when: number, height: number, hash: string): void =>
+      void history.checkpoints.push({ node, life, at: when, height, hash: height === 0 ? null : hash });
+    at('node-3', 0, 1_000, 0, '');
+    at('node-3', 0, 2_000, 1, 'bb');
+    at('node-3', 0, 3_000, 1, 'aa');
+    at('node-3', 0, 4_000, 2, 'ff');
+    expect(found(history, 'safety.checkpoint-height').verdict).to.equal('pass');
+    at('node-3', 0, 5_000, 1, 'aa');
+    expect(found(history, 'safety.checkpoint-height').culprits).to.deep.equal(['node-3']);
+    history.checkpoints.at(-1)!.life = 1;
+    history.lives.push(lifeOf('node-3', { number: 1, startedAt: 4_500, wiped: true }));
+    expect(found(history, 'safety.checkpoint-height').verdict).to.equal('pass');
+    at('node-3', 1, 6_000, 1, 'cc');
+    expect(found(history, 'safety.checkpoint-height').verdict).to.equal('fail');
+  });
+
+  it('find a slow start, and forgive those nobody could have found', () => {
+    const history = healthyHistory();
+    history.peerLists.find(({ node }) => node === 'node-5')!.at = 3_600;
+    const finding = found(history, 'liveness.discovery');
+    expect(finding.verdict).to.equal('fail');
+    expect(finding.culprits).to.deep.equal(['node-5']);
+    const silent = healthyHistory();
+    // node-6 accepts TLS and is never named: the others need not find it, and the failure is its own.
+    for (const list of silent.peerLists) list.peers = list.peers.filter((peer) => peer !== 'node-6');
+    expect(found(silent, 'liveness.discovery').verdict).to.equal('pass');
+    expect(found(silent, 'nodes.up').culprits).to.deep.equal(['node-6']);
+  });
+
+  it('name the node that failed to start, with its last words', () => {
+    const history = healthyHistory();
+    history.lives[3] = lifeOf('node-4', {
+      readyAt: null,
+      reachableAt: null,
+      endedAt: 900,
+      end: 'failed: exit code 1: no module',
+    });
+    const finding = found(history, 'nodes.up');
+    expect(finding.verdict).to.equal('fail');
+    expect(finding.because).to.equal('node-4: failed: exit code 1: no module.');
+    expect(finding.culprits).to.deep.equal(['node-4']);
+  });
+
+  it('see one slow node among many fast ones', () => {
+    const history = healthyHistory();
+    for (const trip of history.roundTrips)
+      if (trip.node === 'node-2') trip.ms = trip.at % 800 === 0 ? 900 : 10;
+    const finding = found(history, 'latency.message');
+    expect(finding.verdict).to.equal('fail');
+    expect(finding.culprits).to.deep.equal(['node-2']);
+  });
+
+  it('find refused load and honest peers cut off', () => {
+    const history = healthyHistory();
+    Object.assign(history.commits[4]!, { outcome: 'refused', detail: 'INVALID_SIGNATURE' });
+    expect(found(history, 'load.acknowledged').verdict).to.equal('fail');
+    history.rebuffs.push({ node: 'node-1', life: 0, at: 9_000, what: 'closed', code: 4400, detail: '' });
+    expect(found(history, 'safety.no-honest-cut-off').culprits).to.deep.equal(['node-1']);
+    overload(history);
+    expect(found(history, 'safety.no-honest-cut-off').verdict).to.equal('fail');
+    history.rebuffs = [{ node: 'node-1', life: 0, at: 9_000, what: 'silence', code: null, detail: '' }];
+    expect(found(history, 'safety.no-honest-cut-off').verdict).to.equal('unknown');
+  });
+
+  it('find broken wire rules with their row', () => {
+    const history = healthyHistory();
+    history.violations.push({
+      row: 'SIG-01',
+      node: 'node-3',
+      at: 1,
+      detail: 'the signature does not verify',
+    });
+    const finding = found(history, 'wire.SIG-01');
+    expect(finding.verdict).to.equal('fail');
+    expect(finding.proves).to.deep.equal(['SIG-01']);
+    expect(finding.culprits).to.deep.equal(['node-3']);
+  });
+
+  it('find connections around the fault plane', () => {
+    const history = healthyHistory();
+    for (const sample of history.linkSamples) {
+      sample.links = sample.links.filter(
+        ({ from, to }) => ![from, to].includes('node-1') || ![from, to].includes('node-2'),
+      );
+    }
+    expect(found(history, 'links.bypass').culprits).to.deep.equal(['node-1', 'node-2']);
+  });
+
+  it('say unknown for a fault without a receipt and for trouble of the harness', () => {
+    const history = healthyHistory({ extra: 'faults:\n  - {kind: kill, nodes: node-3, at_s: 5}\n' });
+    expect(found(history, 'faults.applied').verdict).to.equal('unknown');
+    const record = {
+      id: 'kill-1',
+      label: 'kill node-3',
+      because: '',
+      appliedAt: 1,
+      curedAt: 2,
+      receipt: null,
+      cure: null,
+    };
+    history.faults.push({ ...record, outcome: 'skipped', because: 'no ability' });
+    expect(found(history, 'faults.skipped').because).to.contain('no ability');
+    history.trouble.push('The fault plane stopped working');
+    expect(judge(history).verdict).to.equal('unknown');
+  });
+});
+
+describe('the overlay', () => {
+  const withEdges = (edges: [string, string][]): History => {
+    const history = healthyHistory();
+    const links = edges.map(([from, to]) => ({
+      from,
+      to,
+      accepted: 1,
+      open: 1,
+      bytesForth: 0,
+      bytesBack: 0,
+    }));
+    for (const sample of history.linkSamples) sample.links = links;
+    return history;
+  };
+  const ring: [string, string][] = [1, 2, 3, 4, 5, 6].map((n) => [`node-${n}`, `node-${(n % 6) + 1}`]);
+
+  it('is whole without any one node, or not', () => {
+    expect(overlayConnected(withEdges(ring)).verdict).to.equal('pass');
+    expect(overlayDegree(withEdges(ring)).verdict).to.equal('warn');
+    const line = overlayConnected(withEdges(ring.slice(0, 5)));
+    expect(line.verdict).to.equal('fail');
+    const star: [string, string][] = [2, 3, 4, 5, 6].map((n) => ['node-1', `node-${n}`]);
+    expect(overlayConnected(withEdges(star)).because).to.match(/^Without node-1 the overlay falls apart/);
+    expect(overlayConnected(withEdges(ring.slice(0, 2))).because).to.match(/had no peer at the end/);
+  });
+
+  it('is walked from any node', () => {
+    expect(unreachable(['a', 'b', 'c'], [['a', 'b']])).to.deep.equal(['c']);
+    expect(
+      unreachable(
+        ['a', 'b', 'c'],
+        [
+          ['b', 'a'],
+          ['c', 'b'],
+        ],
+      ),
+    ).to.deep.equal([]);
+    expect(
+      unreachable(
+        ['a', 'b', 'c'],
+        [
+          ['b', 'a'],
+          ['c', 'b'],
+        ],
+        'b',
+      ),
+    ).to.deep.equal(['c']);
+  });
+
+  it('is not judged where nobody counts connections', () => {
+    const history = healthyHistory();
+    for (const sample of history.linkSamples) for (const link of sample.links) link.open = null;
+    expect(overlayConnected(history).verdict).to.equal('skipped');
+  });
+});
+
+describe('limits', () => {
+  const flooded = (record: Partial<AdversaryRecord>): History => {
+    const history = healthyHistory({
+      extra: 'faults:\n  - {kind: adversary, behaviour: flood, target: node-2, at_s: 5, for_s: 9}\n',
+    });
+    const full: AdversaryRecord = {
+      fault: 'flood-1',
+      behaviour: 'flood',
+      target: 'node-2',
+      from: 7_000,
+      until: 16_000,
+      outcomes: [],
+      forbidden: [],
+      mostPeers: 45,
+      turnedAway: { 'TOO_MANY_PEERS 4429': 5 },
+      detail: { bytesFrom: 7_000, bytesOffered: 12_500_000 },
+      ...record,
+    };
+    history.adversaries.push(full);
+    return history;
+  };
+  const outcomes = (commits: number, queries: number, bytes: number): AdversaryRecord['outcomes'] => [
+    ...Array.from({ length: 20 }, (_, n) => ({
+      kind: 'commit' as const,
+      at: 7_000 + n * 10,
+      outcome: n < commits ? 'accepted' : 'RATE_LIMIT',
+      bytes: 0,
+    })),
+    ...Array.from({ length: 60 }, (_, n) => ({
+      kind: 'query' as const,
+      at: 7_000 + n * 10,
+      outcome: n < queries ? 'accepted' : 'RATE_LIMIT',
+      bytes: 0,
+    })),
+    ...Array.from({ length: bytes }, (_, n) => ({
+      kind: 'bytes' as const,
+      at: 7_000 + (n * 8_000) / bytes,
+      outcome: 'answered',
+      bytes: 30_000,
+    })),
+    { kind: 'peer', at: 8_000, outcome: 'accepted', bytes: 0 },
+  ];
+
+  it('hold, exactly', () => {
+    const finding = limits(flooded({ outcomes: outcomes(10, 30, 300) }));
+    expect(finding.verdict, finding.because).to.equal('pass');
+    expect(maxPeers(flooded({ outcomes: outcomes(10, 30, 300) })).verdict).to.equal('pass');
+  });
+
+  it('are broken by one message more, or one less', () => {
+    expect(limits(flooded({ outcomes: outcomes(11, 30, 300) })).verdict).to.equal('fail');
+    expect(limits(flooded({ outcomes: outcomes(10, 31, 300) })).verdict).to.equal('fail');
+    expect(limits(flooded({ outcomes: outcomes(9, 30, 300) })).verdict).to.equal('fail');
+    expect(limits(flooded({ outcomes: outcomes(10, 30, 400) })).verdict).to.equal('fail');
+  });
+
+  it('are unknown when never reached', () => {
+    expect(limits(flooded({ outcomes: outcomes(20, 60, 300) })).verdict).to.equal('fail');
+    const few = outcomes(10, 30, 300).filter(({ outcome }) => outcome !== 'RATE_LIMIT');
+    expect(limits(flooded({ outcomes: few })).verdict).to.equal('unknown');
+    expect(limits(flooded({ outcomes: [] })).verdict).to.equal('unknown');
+    expect(maxPeers(flooded({ outcomes: outcomes(1, 1, 1), turnedAway: {} })).verdict).to.equal('unknown');
+  });
+
+  it('catch a 51st peer, and a refusal in other words', () => {
+    expect(maxPeers(flooded({ outcomes: outcomes(1, 1, 1), mostPeers: 51 })).verdict).to.equal('fail');
+    const odd = { 'no error 4429': 2, 'TOO_MANY_PEERS 4429': 1 };
+    expect(maxPeers(flooded({ outcomes: outcomes(1, 1, 1), turnedAway: odd })).verdict).to.equal('fail');
+  });
+
+  it('find refused items that were kept all the same', () => {
+    const history = flooded({ outcomes: outcomes(10, 30, 300), forbidden: [hashNamed('x')] });
+    expect(noEffect(history).verdict).to.equal('pass');
+    history.census[1]!.forbidden = [hashNamed('x')];
+    expect(noEffect(history).culprits).to.deep.equal([history.census[1]!.node]);
+  });
+
+  it('find a forger that is believed, or put up with', () => {
+    const forged = (outcome: string): Finding =>
+      noEffect(flooded({ outcomes: [{ kind: 'forged', at: 7_100, outcome, bytes: 0 }] }));
+    expect(forged('INVALID_SIGNATURE').verdict).to.equal('pass');
+    expect(forged('accepted').verdict).to.equal('fail');
+    expect(forged('not closed').verdict).to.equal('fail');
+  });
+});

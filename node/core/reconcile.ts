@@ -1,0 +1,328 @@
+/**
+ * Anti-entropy (§8): walking a peer's prefix tree where it differs from a set of ours, on both sides of the question. It
+ * owns `sync_digest`; checkpoints use the same walk at their own roots. It must not know how items are fetched.
+ */
+import type { Deadline } from './deadlines.ts';
+import { type Refusal, refuse } from './error-code.ts';
+import { flux } from './flux.ts';
+import { isDigest, isItemHash, isPrefix } from './forms.ts';
+import { list } from './gossip-payload.ts';
+import { isInteger } from './json.ts';
+import { note, pickRandom } from './link.ts';
+import { ask } from './requests.ts';
+import { send } from './sending.ts';
+import type { Link, NodeState } from './state.ts';
+import { isArriving, storeIsTroubled } from './storing.ts';
+import { hashOfList, type TreeView, zeros } from './tree.ts';
+import type { JsonObject } from './types.ts';
+import { isWanted, want } from './wants.ts';
+
+/** §8: an answer lists up to so many hashes, beyond them it names the 16 subtrees. */
+const listedHashes = 500;
+const walkRequests = 10_000;
+/** Requests of one walk in flight together. */
+const walkWindow = 6;
+/** More hashes than these wanted from a peer, and the walk through its tree waits. */
+const wantedAtOnce = 1000;
+const answerMs = 10_000;
+/** "not again within 1 s for the same two roots" (§8); for other roots the next pull in turn waits as long. */
+const inTurnMs = 1000;
+/** Items a second by gossip above which a difference is mostly something on its way. */
+const busyFlux = 50;
+/** Then a pull looks at so many of the subtrees that differ, and leaves gossip so long to bring what is in them. */
+const sparseSubtrees = 2;
+const graceMs = 400;
+
+/** Going down a peer's tree. One of `done` and `failed` is called at its end, once. */
+export interface Walk {
+  readonly link: Link;
+  /** The root that is walked; null for the peer's state, which may move meanwhile. */
+  readonly root: string | null;
+  /** The set to compare with. */
+  readonly mine: TreeView;
+  /** Prefixes to ask about, with the hash that the answer must have (null where the state may move). */
+  readonly frontier: { readonly prefix: string; readonly hash: string | null }[];
+  asked: number;
+  inFlight: number;
+  ended: boolean;
+  /** Go down into a few subtrees that differ, at random, and not into all. */
+  isSparse: boolean;
+  /** All of the peer's hashes below a prefix under which the two differ. */
+  readonly found: (prefix: string, hashes: readonly string[]) => void;
+  readonly done: () => void;
+  readonly failed: (why: string) => void;
+}
+
+export interface PeerReconciling {
+  /** "one pull per peer at a time" (§8). */
+  pull: Walk | null;
+  /** The roots between which the last pull went, as the peer's request and as its answer said. */
+  asked: Roots | null;
+  answered: Roots | null;
+  /** A pull in turn that waits for its second to pass. */
+  turnDue: Deadline | null;
+  /** The last sparse pull found what gossip did not bring: the next one looks everywhere. */
+  isBehind: boolean;
+}
+
+interface Roots {
+  readonly mine: string;
+  readonly theirs: string;
+  readonly atMs: number;
+}
+
+export function createPeerReconciling(): PeerReconciling {
+  return { pull: null, asked: null, answered: null, turnDue: null, isBehind: false };
+}
+
+/** "Every 1 s a node does so with one random peer that has `sync`." */
+export function scheduleRounds(node: NodeState): void {
+  const everyMs = node.parameters.antiEntropyIntervalMs;
+  if (everyMs === 0) return;
+  const round = () => {
+    if (node.stopped) return;
+    node.deadlines.at(node.nowMs + everyMs, round);
+    const peers = node.persistent.filter((link) => link.syncs && !link.peer.reconciling.pull);
+    const [link] = pickRandom(node, peers, 1);
+    if (!link) return;
+    node.counters.antiEntropyRounds++;
+    pull(node, link);
+  };
+  node.deadlines.at(node.nowMs + everyMs * node.world.random(), round);
+}
+
+/** Walks the peer's present state and fetches what this node lacks. */
+export function pull(node: NodeState, link: Link): void {
+  const { reconciling } = link.peer;
+  if (reconciling.pull || storeIsTroubled(node)) return;
+  const mineAtStart = node.tree.root();
+  let isSparse = false;
+  const ended = () => {
+    reconciling.pull = null;
+  };
+  const walk = startWalk(node, {
+    link,
+    root: null,
+    mine: node.tree,
+    top: null,
+    answeredRoot: (theirs, count) => {
+      reconciling.answered = { mine: mineAtStart, theirs, atMs: node.nowMs };
+      isSparse = !reconciling.isBehind && isMostlyOnItsWay(node, count);
+      reconciling.isBehind = false;
+      return isSparse;
+    },
+    found: (_prefix, hashes) => {
+      const lacking = hashes.filter((hash) => isLacking(node, hash));
+      if (isSparse) lookAgain(node, link, lacking);
+      else for (const hash of lacking) want(node, link, hash, 'reconciled', false);
+    },
+    done: ended,
+    failed: (why) => {
+      ended();
+      if (why !== 'closed') note(node, 'debug', 'pull-failed', { peer: link.peer.nodeId, why });
+    },
+  });
+  if (!walk.ended) reconciling.pull = walk;
+}
+
+/**
+ * While many items come by gossip two states always differ a little, and a walk through all of that difference would cost
+ * more than the items: each node would list its whole state to each other, time and again.
+ */
+function isMostlyOnItsWay(node: NodeState, theirCount: number): boolean {
+  const perSecond = flux(node);
+  return perSecond > busyFlux && Math.abs(theirCount - node.tree.size) < 2 * perSecond;
+}
+
+function isLacking(node: NodeState, hash: string): boolean {
+  return !(node.tree.has(hash) || isArriving(node, hash) || isWanted(node, hash));
+}
+
+/** What gossip has not brought by then is fetched; if that is most of it, the next pull looks everywhere. */
+function lookAgain(node: NodeState, link: Link, lacking: readonly string[]): void {
+  if (lacking.length === 0) return;
+  node.deadlines.at(node.nowMs + graceMs, () => {
+    if (link.phase !== 'open') return;
+    const still = lacking.filter((hash) => isLacking(node, hash));
+    if (still.length * 2 > lacking.length) link.peer.reconciling.isBehind = true;
+    for (const hash of still) want(node, link, hash, 'reconciled', false);
+  });
+}
+
+interface WalkOrder extends Pick<Walk, 'link' | 'root' | 'mine' | 'found' | 'done' | 'failed'> {
+  /** What the whole tree must hash to, or null. */
+  readonly top: string | null;
+  /** Told of the peer's root and number of items; true for a sparse walk. */
+  readonly answeredRoot?: (root: string, count: number) => boolean;
+}
+
+export function startWalk(node: NodeState, order: WalkOrder): Walk {
+  const { link, root, mine, found, done, failed } = order;
+  const frontier = [{ prefix: '', hash: order.top }];
+  const counts = { asked: 0, inFlight: 0, ended: false, isSparse: false };
+  const walk: Walk = { link, root, mine, frontier, ...counts, found, done, failed };
+  stepWalk(node, walk, order.answeredRoot);
+  return walk;
+}
+
+function endWalk(walk: Walk, failure: string | null): void {
+  if (walk.ended) return;
+  walk.ended = true;
+  if (failure === null) walk.done();
+  else walk.failed(failure);
+}
+
+function stepWalk(node: NodeState, walk: Walk, answeredRoot?: WalkOrder['answeredRoot']): void {
+  while (!walk.ended && walk.inFlight < walkWindow && walk.frontier.length > 0) {
+    if (walk.asked >= walkRequests) {
+      endWalk(walk, 'too many requests');
+      return;
+    }
+    if (walk.inFlight === 0 && walk.link.peer.fetching.queue.size > wantedAtOnce) {
+      // What was found already is fetched first, so that a walk never holds more than one list too many.
+      node.deadlines.at(node.nowMs + 50, () => stepWalk(node, walk, answeredRoot));
+      return;
+    }
+    if (walk.inFlight > 0 && walk.link.peer.fetching.queue.size > wantedAtOnce) return;
+    const { prefix, hash } = walk.frontier.pop()!;
+    walk.asked++;
+    walk.inFlight++;
+    const root = walk.root === null ? 'null' : `"${walk.root}"`;
+    const payload = `{"item_count": ${node.tree.size}, "prefix": "${prefix}", "root": ${root}, "state_root": "${node.tree.root()}"}`;
+    const isSent = ask(
+      node,
+      walk.link,
+      { messageType: 'sync_digest', payload, kind: 'sync_digest', withinMs: answerMs },
+      (answer) => {
+        walk.inFlight--;
+        if (walk.ended) return;
+        if (prefix === '')
+          walk.isSparse = answeredRoot?.(answer.root as string, Number(answer.count)) ?? false;
+        const lie = takeSubtree(node, walk, prefix, hash, answer);
+        if (lie !== null) return endWalk(walk, lie);
+        stepWalk(node, walk, answeredRoot);
+      },
+      (why) => {
+        walk.inFlight--;
+        endWalk(walk, why);
+      },
+    );
+    if (!isSent) {
+      endWalk(walk, 'closed');
+      return;
+    }
+  }
+  if (walk.frontier.length === 0 && walk.inFlight === 0) endWalk(walk, null);
+}
+
+/** Judges an answer and goes on below; returns what is wrong with it, or null. */
+function takeSubtree(
+  node: NodeState,
+  walk: Walk,
+  prefix: string,
+  expected: string | null,
+  answer: JsonObject,
+): string | null {
+  const { hash } = answer;
+  if (answer.prefix !== prefix || (walk.root !== null && answer.root !== walk.root))
+    return 'answer to another question';
+  if (expected !== null && hash !== expected) return 'subtree does not hash to what was said above it';
+  if (hash === walk.mine.hash(prefix)) return null;
+  const { sha256 } = node.world;
+  if ((answer.count as number) <= listedHashes) {
+    const hashes = (answer.item_hashes as string[]).map((wire) => wire.slice(5));
+    let last = '';
+    for (const item of hashes) {
+      if (!item.startsWith(prefix) || item <= last) return 'hashes out of order or place';
+      last = item;
+    }
+    if (hashes.length !== Number(answer.count) || hashOfList(hashes, prefix.length, sha256) !== hash) {
+      return 'list does not hash to its hash';
+    }
+    walk.found(prefix, hashes);
+    return null;
+  }
+  const children = answer.children as string[];
+  if (prefix.length >= 64 || sha256(`N${children.join('')}`) !== hash)
+    return 'children do not hash to their parent';
+  const differing: string[] = [];
+  for (let digit = 0; digit < 16; digit++) {
+    const child = prefix + digit.toString(16);
+    const theirs = children[digit]!;
+    if (theirs === walk.mine.hash(child)) continue;
+    if (theirs === zeros) walk.found(child, []);
+    else differing.push(child);
+  }
+  const entered = walk.isSparse ? pickRandom(node, differing, sparseSubtrees) : differing.reverse();
+  for (const child of entered) {
+    const expectedHash = walk.root === null ? null : children[Number.parseInt(child.at(-1)!, 16)]!;
+    walk.frontier.push({ prefix: child, hash: expectedHash });
+  }
+  return null;
+}
+
+/** Check 11 for an answer; whether it is true is for the walk. */
+export function isDigestAnswer(payload: JsonObject): boolean {
+  const { root, prefix, count, hash, item_hashes, children } = payload;
+  if (!isDigest(root) || !isPrefix(prefix) || !isDigest(hash) || !isInteger(count) || count < 0) return false;
+  if (count <= listedHashes) {
+    return Array.isArray(item_hashes) && item_hashes.length <= listedHashes && item_hashes.every(isItemHash);
+  }
+  return (
+    item_hashes === undefined && Array.isArray(children) && children.length === 16 && children.every(isDigest)
+  );
+}
+
+/** A `sync_digest` request: the answer, and a pull in turn. `viewAt`: the set under an older root that is still held. */
+export function answerDigest(
+  node: NodeState,
+  link: Link,
+  requestId: string,
+  payload: JsonObject,
+  viewAt: (root: string) => TreeView | null,
+): Refusal | null {
+  const { root, prefix, state_root, item_count } = payload;
+  if (root === undefined || (root !== null && !isDigest(root))) return refuse('MALFORMED', 'root');
+  if (!isPrefix(prefix)) return refuse('MALFORMED', 'prefix');
+  if (!isDigest(state_root)) return refuse('MALFORMED', 'state_root');
+  if (!isInteger(item_count) || item_count < 0) return refuse('MALFORMED', 'item_count');
+  const own = node.tree.root();
+  const view = root === null || root === own ? node.tree : viewAt(root);
+  if (!view) return refuse('UNKNOWN_HASH', 'root is not held');
+  send(node, link, 'sync_digest', subtreeText(view, root ?? own, prefix, requestId));
+  if (prefix === '' && root === null && state_root !== own) pullInTurn(node, link, own, state_root);
+  return null;
+}
+
+function subtreeText(view: TreeView, root: string, prefix: string, requestId: string): string {
+  const count = view.count(prefix);
+  const isListed = count <= listedHashes;
+  const children = isListed ? '' : `"children": ${list(view.children(prefix))}, `;
+  const hashes = isListed
+    ? `"item_hashes": ${list(view.hashes(prefix).map((hash) => `rule_${hash}`))}, `
+    : '';
+  return `{${children}"count": ${count}, "hash": "${view.hash(prefix)}", ${hashes}"prefix": "${prefix}", "request_id": "${requestId}", "root": "${root}"}`;
+}
+
+/** "A receiver of a request with prefix "" and root null from a peer with `sync` whose root differs pulls in turn" (§8). */
+function pullInTurn(node: NodeState, link: Link, mine: string, theirs: string): void {
+  const { reconciling } = link.peer;
+  if (link.peer.persistent !== link || !link.syncs || reconciling.pull) return;
+  if (reconciling.turnDue?.live) return;
+  const sinceMs = (last: Roots | null) => (last ? node.nowMs - last.atMs : Number.POSITIVE_INFINITY);
+  const isRepeat = (last: Roots | null) =>
+    last?.mine === mine && last.theirs === theirs && sinceMs(last) < inTurnMs;
+  if (isRepeat(reconciling.asked) || isRepeat(reconciling.answered)) return;
+  const waitMs = inTurnMs - sinceMs(reconciling.asked);
+  if (waitMs > 0) {
+    // Under load the roots are others each time; answering every pull by a pull would never end.
+    reconciling.turnDue = node.deadlines.at(node.nowMs + waitMs, () => {
+      if (link.phase !== 'open') return;
+      reconciling.asked = { mine: node.tree.root(), theirs, atMs: node.nowMs };
+      if (reconciling.asked.mine !== theirs) pull(node, link);
+    });
+    return;
+  }
+  reconciling.asked = { mine, theirs, atMs: node.nowMs };
+  pull(node, link);
+}

@@ -1,0 +1,286 @@
+/**
+ * Getting a checkpoint from peers and answering for one's own (§8 `state_sync`): ask, verify, walk the tree at its root,
+ * fetch what lacks, recompute, and only then adopt. It owns the quests for checkpoints under way.
+ */
+import {
+  type Checkpoint,
+  checkpointHash,
+  describes,
+  hasGoodSignatures,
+  readCheckpoint,
+  withRules,
+} from './checkpoint.ts';
+import { adopt, refusalOf, viewAt } from './checkpoints.ts';
+import { kept } from './json.ts';
+import { note, pickRandom } from './link.ts';
+import { startWalk, type Walk } from './reconcile.ts';
+import { ask } from './requests.ts';
+import type { Link, NodeState } from './state.ts';
+import { statisticsOf } from './statistics.ts';
+import type { TreeView } from './tree.ts';
+import type { JsonObject } from './types.ts';
+import { want } from './wants.ts';
+
+/** One checkpoint on its way to this node. */
+export interface Quest {
+  readonly hash: string;
+  /** Who has it, besides the one that is asked now. */
+  readonly sources: { readonly link: Link; readonly announced: boolean }[];
+  /** Asked now. */
+  link: Link | null;
+  announced: boolean;
+  unknownAnswers: number;
+  /** Told once it is adopted or given up. */
+  readonly waiters: (() => void)[];
+}
+
+const answerMs = 10_000;
+const retryMs = 250;
+const retries = 3;
+/** "every 10 s a random peer that has `sync` for its latest". */
+const roundMs = 10_000;
+const sourceLimit = 8;
+const questLimit = 16;
+const questsPerPeer = 3;
+const refusedForMs = 60_000;
+const refusedLimit = 256;
+
+/** Asks a random peer for its latest checkpoint every 10 s, so that forks end in a quiet net too. */
+export function scheduleStateSync(node: NodeState): void {
+  const round = () => {
+    if (node.stopped) return;
+    node.deadlines.at(node.nowMs + roundMs, round);
+    const [link] = pickRandom(
+      node,
+      node.persistent.filter((each) => each.syncs),
+      1,
+    );
+    if (link) askLatest(node, link);
+  };
+  node.deadlines.at(node.nowMs + roundMs * (0.5 + node.world.random() / 2), round);
+}
+
+function askLatest(node: NodeState, link: Link): void {
+  request(node, link, null, (object) => {
+    const checkpoint = readCheckpoint(object);
+    if (!checkpoint || isRefused(node, link, checkpoint.hash)) return;
+    if (node.checkpoints.held.has(checkpoint.hash) || refusalOf(node, checkpoint) !== null) return;
+    const quest = openQuest(node, link, checkpoint.hash, false);
+    if (!quest) return;
+    quest.link = link;
+    judge(node, quest, link, checkpoint);
+  });
+}
+
+/** A `state_summary` or (`announced`) an announce names a checkpoint that this node does not hold. */
+export function seek(node: NodeState, link: Link, hash: string, announced: boolean): void {
+  if (node.checkpoints.held.has(hash)) return;
+  // A new announce is worth a new question; else "one refused before need not be asked for again".
+  if (announced) link.peer.refusedCheckpoints.delete(hash);
+  else if (isRefused(node, link, hash)) return;
+  const quest = openQuest(node, link, hash, announced);
+  if (!quest) return;
+  quest.sources.push({ link, announced });
+  askNext(node, quest);
+}
+
+/** Null if there is one for this checkpoint already (then the peer is a further source of it) or no place for another. */
+function openQuest(node: NodeState, link: Link, hash: string, announced: boolean): Quest | null {
+  const { quests } = node.checkpoints;
+  const running = quests.get(hash);
+  if (running) {
+    const isThere =
+      running.link?.peer === link.peer || running.sources.some((source) => source.link === link);
+    if (!isThere && running.sources.length < sourceLimit) running.sources.push({ link, announced });
+    return null;
+  }
+  let ofPeer = 0;
+  for (const each of quests.values()) if (each.link?.peer === link.peer) ofPeer++;
+  if (quests.size >= questLimit || ofPeer >= questsPerPeer) return null;
+  const quest: Quest = {
+    hash: kept(hash),
+    sources: [],
+    link: null,
+    announced,
+    unknownAnswers: 0,
+    waiters: [],
+  };
+  quests.set(quest.hash, quest);
+  return quest;
+}
+
+function isRefused(node: NodeState, link: Link, hash: string): boolean {
+  const atMs = link.peer.refusedCheckpoints.get(hash);
+  return atMs !== undefined && node.nowMs - atMs < refusedForMs;
+}
+
+function askNext(node: NodeState, quest: Quest): void {
+  const source = quest.sources.shift();
+  if (!source) {
+    close(node, quest);
+    return;
+  }
+  quest.link = source.link;
+  quest.announced = source.announced;
+  quest.unknownAnswers = 0;
+  askFor(node, quest, source.link);
+}
+
+function askFor(node: NodeState, quest: Quest, link: Link): void {
+  request(
+    node,
+    link,
+    quest.hash,
+    (object) => {
+      const checkpoint = readCheckpoint(object);
+      if (checkpoint?.hash === quest.hash) judge(node, quest, link, checkpoint);
+      else giveUp(node, quest, link, 'not what was asked for');
+    },
+    (why) => {
+      // "told `UNKNOWN_HASH` by the announcer, again after 250 ms, at most three times"
+      const isEarly = why === 'UNKNOWN_HASH' && quest.announced && quest.unknownAnswers < retries;
+      if (!isEarly) return askNext(node, quest);
+      quest.unknownAnswers++;
+      node.deadlines.at(node.nowMs + retryMs, () => askFor(node, quest, link));
+    },
+  );
+}
+
+function request(
+  node: NodeState,
+  link: Link,
+  hash: string | null,
+  answered: (checkpoint: JsonObject) => void,
+  failed: (why: string) => void = () => {},
+): void {
+  const height = node.checkpoints.own?.checkpoint.height ?? 0;
+  const asked = hash === null ? 'null' : `"${hash}"`;
+  const payload = `{"checkpoint_hash": ${asked}, "last_known_height": ${height}, "sync_type": "request"}`;
+  const isSent = ask(
+    node,
+    link,
+    { messageType: 'state_sync', payload, kind: 'state_sync', withinMs: answerMs },
+    (answer) => answered(answer.checkpoint as JsonObject),
+    failed,
+  );
+  if (!isSent) failed('closed');
+}
+
+/** What can be verified without the items, and then the items. */
+function judge(node: NodeState, quest: Quest, link: Link, checkpoint: Checkpoint): void {
+  const refusal = refusalOf(node, checkpoint);
+  // Not better than what the node stands on by now: nobody's fault.
+  if (refusal === 'not better') {
+    close(node, quest);
+    return;
+  }
+  if (refusal !== null) {
+    giveUp(node, quest, link, refusal);
+    return;
+  }
+  if (checkpoint.acceptedRules && checkpointHash(checkpoint.object, node.world.sha256) !== checkpoint.hash) {
+    giveUp(node, quest, link, 'hash');
+    return;
+  }
+  if (!hasGoodSignatures(checkpoint, node.world.verify)) {
+    giveUp(node, quest, link, 'signature');
+    return;
+  }
+  const root = checkpoint.stateRoot;
+  const view = root === node.tree.root() ? node.tree.snapshot() : viewAt(node, root);
+  if (view) finish(node, quest, link, checkpoint, view);
+  else gather(node, quest, link, checkpoint);
+}
+
+/** Walks the peer's tree at the checkpoint's root: makes that set out of ours, and fetches what lacks. */
+function gather(node: NodeState, quest: Quest, link: Link, checkpoint: Checkpoint): void {
+  const mine = node.tree.snapshot();
+  const set = mine.fork();
+  let lacking = 0;
+  let isWalked = false;
+  let isOver = false;
+  let walk: Walk | null = null;
+  const fail = (why: string, isFault: boolean) => {
+    if (isOver) return;
+    isOver = true;
+    if (walk) walk.ended = true;
+    if (isFault && link.phase === 'open') giveUp(node, quest, link, why);
+    else askNext(node, quest);
+  };
+  const goOn = () => {
+    if (isOver || !isWalked || lacking > 0) return;
+    isOver = true;
+    finish(node, quest, link, checkpoint, set.snapshot());
+  };
+  walk = startWalk(node, {
+    link,
+    root: checkpoint.stateRoot,
+    mine,
+    top: checkpoint.stateRoot,
+    found: (prefix, hashes) => {
+      const theirs = new Set(hashes);
+      for (const hash of mine.hashes(prefix)) if (!theirs.has(hash)) set.remove(hash);
+      for (const hash of hashes) {
+        set.add(kept(hash));
+        if (node.tree.has(hash)) continue;
+        lacking++;
+        want(node, link, hash, 'checkpoint', quest.announced, (held) => {
+          lacking--;
+          if (held) goOn();
+          else fail('an item under it is not to be had', true);
+        });
+      }
+    },
+    done: () => {
+      isWalked = true;
+      goOn();
+    },
+    failed: (why) => fail(why, why !== 'closed' && why !== 'timeout'),
+  });
+}
+
+/** All items are held: recompute root, rules and statistics, and adopt (§8 "only then"). */
+function finish(node: NodeState, quest: Quest, link: Link, received: Checkpoint, view: TreeView): void {
+  if (view.root() !== received.stateRoot) {
+    giveUp(node, quest, link, 'state_root');
+    return;
+  }
+  const statistics = statisticsOf(node.commits, view);
+  const checkpoint = withRules(received, statistics);
+  if (checkpointHash(checkpoint.object, node.world.sha256) !== checkpoint.hash) {
+    giveUp(node, quest, link, 'hash with the rules computed');
+    return;
+  }
+  if (!describes(checkpoint, statistics)) {
+    giveUp(node, quest, link, 'accepted_rules or statistics');
+    return;
+  }
+  // The node may stand elsewhere by now.
+  const refusal = refusalOf(node, checkpoint);
+  if (refusal === 'not better') {
+    close(node, quest);
+    return;
+  }
+  if (refusal !== null) {
+    giveUp(node, quest, link, refusal);
+    return;
+  }
+  adopt(node, checkpoint, view, () => close(node, quest));
+}
+
+/** This peer's word is refused; another one is tried. */
+function giveUp(node: NodeState, quest: Quest, link: Link, why: string): void {
+  const { refusedCheckpoints } = link.peer;
+  refusedCheckpoints.delete(quest.hash);
+  refusedCheckpoints.set(quest.hash, node.nowMs);
+  if (refusedCheckpoints.size > refusedLimit)
+    refusedCheckpoints.delete(refusedCheckpoints.keys().next().value!);
+  note(node, 'info', 'checkpoint-refused', { hash: quest.hash, peer: link.peer.nodeId, why });
+  askNext(node, quest);
+}
+
+function close(node: NodeState, quest: Quest): void {
+  if (node.checkpoints.quests.get(quest.hash) !== quest) return;
+  node.checkpoints.quests.delete(quest.hash);
+  for (const waiter of quest.waiters) waiter();
+}

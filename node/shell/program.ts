@@ -1,0 +1,35 @@
+/**
+ * The program around a node: `CLE_CONFIG` in, exit codes out (profile §10). 0 after SIGTERM or SIGINT, 2 with one line on
+ * stderr for a wrong configuration; anything else that goes wrong is our own bug and ends with its stack.
+ */
+
+import { ConfigurationError, readConfiguration } from './configuration.ts';
+import { runNode } from './library.ts';
+import { createNotes } from './notes.ts';
+
+/** §4: "exit within 5 s"; the connections have ended or were cut long before. */
+const LAST_RESORT_MS = 4500;
+
+/** Resolves when the node accepts connections. */
+export async function runProgram(): Promise<void> {
+  const notes = createNotes(1, () => Date.now(), process.env.CLE_NOTES === 'debug');
+  process.on('exit', notes.flush);
+  try {
+    const file = process.env.CLE_CONFIG;
+    if (!file) {
+      throw new ConfigurationError('CLE_CONFIG: is not set; it must name the YAML file of the configuration');
+    }
+    const node = await runNode(await readConfiguration(file), { note: notes.note });
+    const stop = (signal: string) => {
+      notes.note('info', 'stopping', { signal });
+      setTimeout(() => process.exit(0), LAST_RESORT_MS).unref();
+      void node.stop().then(() => process.exit(0));
+    };
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+}
