@@ -6,6 +6,7 @@
 import { parseHostPort, sameListen } from './addresses.ts';
 import { ApiError, asApiError } from './api-error.ts';
 import type { Ground, Toxic } from './connection.ts';
+import { applyAll, findToxic, type LinkChange, startOrThrow, toxicOf } from './link-changes.ts';
 import { createProxy, type LinkProxy, type NewToxic } from './proxy.ts';
 
 export interface ProxyRequest {
