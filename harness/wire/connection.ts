@@ -4,6 +4,7 @@
  * and `listener.ts`.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Style, written } from './canonical.ts';
 import { type Proof, proofOf } from './certificate.ts';
 import { buildEnvelope, type Overrides } from './envelope.ts';
@@ -193,7 +194,7 @@ export function openConnection(
     },
     closed,
     session: below.session,
-    ...sendingOn(line, puppet, transcript, closed),
+    ...sendingOn(line, puppet, transcript),
     ...waitingOn(inbox, closed, () => connection),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
@@ -261,12 +262,7 @@ function sent(kind: TranscriptEntry['kind'], text: string, size: number): Transc
 
 type Sending = Pick<Connection, 'send' | 'sendEnvelope' | 'sendText' | 'sendFrame' | 'sendRaw' | 'flushed'>;
 
-function sendingOn(
-  line: WebSocketLine,
-  puppet: Puppet,
-  transcript: Transcript,
-  closed: Promise<Closed>,
-): Sending {
+function sendingOn(line: WebSocketLine, puppet: Puppet, transcript: Transcript): Sending {
   const sending: Sending = {
     send: (messageType, payload, { style, ...overrides } = {}) =>
       sending.sendEnvelope(buildEnvelope(puppet.identity, messageType, payload, overrides), style),
@@ -294,8 +290,8 @@ function sendingOn(
     },
     async flushed() {
       const { socket } = line;
-      if (socket.writableLength === 0 || socket.destroyed) return;
-      await Promise.race([new Promise<void>((resolve) => socket.once('drain', resolve)), closed]);
+      // `drain` comes only after a write that was refused: what fits into the buffer leaves it without a word.
+      while (socket.writableLength > 0 && !socket.destroyed) await delay(5);
     },
   };
   return sending;
