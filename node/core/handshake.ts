@@ -117,6 +117,7 @@ function createLink(node: NodeState, id: LinkId, identity: Identity, errand: Err
 /** Somebody else is at a learned address: "the address is forgotten". */
 function misled(node: NodeState, link: Link, nodeId: string): void {
   link.errandSettled = true;
+  node.routing.disprove(nodeId, node.nowMs);
   forget(node, nodeId);
   node.turn.dialsWanted = true;
 }

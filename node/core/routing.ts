@@ -20,11 +20,16 @@ export interface KnownNode {
 /** §5: "A list has at most 50 entries". */
 export const longestPeerList = 50;
 
+const rememberedLies = 1024;
+const disbeliefMs = 60_000;
+
 export class RoutingTable {
   readonly #ownNodeId: string;
   readonly #bucketSize: number;
   readonly #silenceMs: number;
   readonly #nodes = new Map<string, KnownNode>();
+  /** `node address` pairs that proved false, and until when they are not believed again. */
+  readonly #disproved = new Map<string, number>();
   /** By length of the common prefix in bits. */
   readonly #buckets: (KnownNode[] | undefined)[] = new Array(160);
 
@@ -66,6 +71,7 @@ export class RoutingTable {
    * failed. True if there is something new to dial.
    */
   heardOf(nodeId: string, address: string, nowMs: number): boolean {
+    if (nowMs < (this.#disproved.get(`${nodeId} ${address}`) ?? 0)) return false;
     const node = this.#nodes.get(nodeId);
     if (node) {
       if (node.verified || !node.dialFailed) return false;
@@ -91,7 +97,18 @@ export class RoutingTable {
     if (node) node.dialFailed = true;
   }
 
-  /** E.g. another key answered at its address (§4: "the address is forgotten"). */
+  /**
+   * Another key answered at its address (§4: "the address is forgotten"). Who says the same again is not believed for a
+   * while, or one lying list would cost a dial each time it is told.
+   */
+  disprove(nodeId: string, nowMs: number): void {
+    const address = this.#nodes.get(nodeId)?.address;
+    this.forget(nodeId);
+    if (!address) return;
+    if (this.#disproved.size >= rememberedLies) this.#disproved.delete(this.#disproved.keys().next().value!);
+    this.#disproved.set(`${nodeId} ${address}`, nowMs + disbeliefMs);
+  }
+
   forget(nodeId: string): void {
     const node = this.#nodes.get(nodeId);
     if (!node) return;
