@@ -33,6 +33,30 @@ export function acceptedCommits(history: History): CommitSent[] {
   return history.commits.filter((commit) => commit.outcome === 'accepted' && commit.answeredAt !== null);
 }
 
+/**
+ * Hashes of acknowledged items that nobody can be asked for any more: every node that was known to hold one had its disk wiped
+ * afterwards, and no node has it at the end. What a wipe takes before it could spread is the fault's doing.
+ */
+export function goneWithTheirDisks(history: History): Set<string> {
+  const gone = new Set<string>();
+  if (history.census.length === 0) return gone;
+  const lacks = history.census.map((census) => new Set(census.lacks));
+  const lastLife = new Map<string, Map<string, number>>();
+  for (const { hash, node, life } of [...acceptedCommits(history), ...history.sightings]) {
+    const lives = lastLife.get(hash) ?? new Map<string, number>();
+    lives.set(node, Math.max(life, lives.get(node) ?? 0));
+    lastLife.set(hash, lives);
+  }
+  for (const { hash } of acceptedCommits(history)) {
+    if (!lacks.every((set) => set.has(hash))) continue;
+    const wiped = [...lastLife.get(hash)!].every(([node, life]) =>
+      history.lives.some((other) => other.node === node && other.number > life && other.wiped),
+    );
+    if (wiped) gone.add(hash);
+  }
+  return gone;
+}
+
 export const sightingKey = (hash: string, node: string, life: number): string => `${hash} ${node} ${life}`;
 
 /** Every obligation of the run that was not cut short by a severing without end. */
@@ -40,8 +64,10 @@ export function obligations(history: History): Obligation[] {
   const seen = new Map(history.sightings.map((s) => [sightingKey(s.hash, s.node, s.life), s]));
   const holders = holdersByItem(history);
   const severings = [...history.severings].sort((a, b) => a.from - b.from);
+  const gone = goneWithTheirDisks(history);
   const found: Obligation[] = [];
   for (const commit of acceptedCommits(history)) {
+    if (gone.has(commit.hash)) continue;
     for (const life of history.lives) {
       if (life.reachableAt === null) continue;
       // The node that took it holds it: that is durability, and only in its later lives worth a look here.

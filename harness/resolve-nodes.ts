@@ -109,8 +109,14 @@ export function draw(
         span.from < window.to + marginMs,
     );
   };
-  // The whole list is drawn first, so that a node that steps aside changes nobody else's place.
-  return stream.shuffle(candidates).filter(free).slice(0, count);
+  // The whole list is drawn first, so that a node that steps aside changes nobody else's place. Nodes that no fault has
+  // struck yet come before the others: "one killed, one wiped" are two.
+  const order = stream.shuffle(candidates).filter(free);
+  const struck = new Set(window === null ? [] : context.busy.map(({ node }) => node));
+  return [...order.filter((name) => !struck.has(name)), ...order.filter((name) => struck.has(name))].slice(
+    0,
+    count,
+  );
 }
 
 /** Complains about a name that is no node, group or word, with the nearest one that is. */

@@ -6,7 +6,7 @@
 
 import type { History } from '../history.ts';
 import { described } from '../metrics.ts';
-import { acceptedCommits, sightingKey } from '../obligations.ts';
+import { acceptedCommits, goneWithTheirDisks, sightingKey } from '../obligations.ts';
 import type { Finding } from '../verdict.ts';
 import { finding, listed } from './finding.ts';
 
@@ -19,7 +19,7 @@ export function durability(history: History): Finding {
   if (final.length === 0)
     return finding(id, proves, 'unknown', 'No node could be asked at the end for what it holds.');
   const lacks = new Map(final.map((census) => [census.node, new Set(census.lacks)]));
-  const seenElsewhere = new Set(history.sightings.map(({ hash }) => hash));
+  const gone = goneWithTheirDisks(history);
   const lost: { hash: string; node: string; how: string }[] = [];
   let excused = 0;
   let survivors = 0;
@@ -28,7 +28,7 @@ export function durability(history: History): Finding {
     const wiped = later.some((other) => other.wiped);
     const atEnd = lacks.get(node);
     const everywhereGone = [...lacks.values()].every((set) => set.has(hash));
-    if (wiped && everywhereGone && !seenElsewhere.has(hash)) excused += 1;
+    if (gone.has(hash)) excused += 1;
     else if (everywhereGone) lost.push({ hash, node, how: 'no node holds it at the end' });
     else if (atEnd?.has(hash) && !wiped)
       lost.push({ hash, node, how: 'the node that acknowledged it does not hold it at the end' });

@@ -114,6 +114,22 @@ describe('checks', () => {
     expect(found(known, 'safety.durability').verdict).to.equal('fail');
   });
 
+  it('excuse a witness that came back after the kill and went with the disk right after', () => {
+    const history = healthyHistory();
+    history.lives[1] = lifeOf('node-2', { endedAt: 20_000, end: 'killed' });
+    const again = { startedAt: 22_000, readyAt: 23_000, reachableAt: 23_000 };
+    history.lives.push(lifeOf('node-2', { number: 1, ...again, endedAt: 23_800, end: 'killed' }));
+    history.lives.push(
+      lifeOf('node-2', { number: 2, startedAt: 26_000, readyAt: 27_000, reachableAt: 27_000, wiped: true }),
+    );
+    const hash = addCommit(history, 'witness', 'node-2', 19_999, null);
+    history.commits.at(-1)!.purpose = 'witness';
+    history.sightings.push({ hash, node: 'node-2', life: 1, at: 23_300, since: 23_100 });
+    for (const census of history.census) census.lacks = [hash];
+    expect(found(history, 'safety.durability').verdict).to.equal('pass');
+    expect(found(history, 'liveness.sync').verdict).to.not.equal('fail');
+  });
+
   it('find a witness that did not survive the kill, though others have brought back the rest', () => {
     const history = healthyHistory();
     history.lives[1] = lifeOf('node-2', { endedAt: 20_000, end: 'killed' });
