@@ -74,7 +74,7 @@ export interface RoundTrip {
   life: number;
   at: number;
   ms: number;
-  kind: 'commit' | 'sync_digest' | 'state_sync' | 'peer_request';
+  kind: 'commit' | 'sync_digest' | 'state_sync' | 'peer_request' | 'gossip';
 }
 
 export interface CheckpointSeen {
@@ -157,6 +157,8 @@ export interface Census {
   lacks: string[];
   /** Refused items that it holds all the same. */
   forbidden: string[];
+  /** A few of the items that it shows, asked for one by one at the end; null: it gave no answer in time. */
+  handedOut: { hash: string; whole: boolean | null }[];
 }
 
 export interface LinkSample {

@@ -11,7 +11,7 @@ import {
 } from './checks/liveness.ts';
 import { bypass, overlayConnected, overlayDegree } from './checks/overlay.ts';
 import { faultsApplied, harnessSound, hostKeptUp, wire } from './checks/run.ts';
-import { checkpointHeight, durability, noHonestCutOff } from './checks/safety.ts';
+import { checkpointHeight, durability, holdsWhatItShows, noHonestCutOff } from './checks/safety.ts';
 import type { History } from './history.ts';
 import { type Measured, measure } from './metrics.ts';
 import { type Finding, merge, type Verdict } from './verdict.ts';
@@ -32,6 +32,7 @@ export function judge(history: History): Judgement {
     messageLatency(history, measured),
     loadAcknowledged(history),
     durability(history),
+    holdsWhatItShows(history),
     checkpointHeight(history),
     noHonestCutOff(history),
     maxPeers(history),

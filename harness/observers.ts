@@ -207,6 +207,7 @@ export async function createObservers({ recorder, authority, book }: ObserverOpt
             items: held.size,
             lacks: good.filter((hash) => !held.has(hash)),
             forbidden: forbidden.filter((hash) => held.has(hash)),
+            handedOut: await watch.handOut([...held].sort()),
           });
         }),
       );

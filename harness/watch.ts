@@ -9,7 +9,9 @@ import { pollMs } from './metrics.ts';
 import { planPrefixes } from './prefixes.ts';
 import type { Recorder } from './recorder.ts';
 import type { Session } from './session.ts';
-import { digestRequest, peerRequest, stateSyncRequest } from './wire/gossip.ts';
+import { digestRequest, itemRequest, peerRequest, stateSyncRequest } from './wire/gossip.ts';
+import { itemHash } from './wire/items.ts';
+import { isObject } from './wire/json.ts';
 import type { Message } from './wire/message.ts';
 
 export interface WatchOptions {
@@ -34,6 +36,8 @@ export interface Watch {
   want(hash: string): void;
   /** Everything the node holds, and once more its peers; null: it could not be asked. */
   census(): Promise<Set<string> | null>;
+  /** Asks for the first, the middle and the last of these items: does the node have what it shows? */
+  handOut(held: readonly string[]): Promise<{ hash: string; whole: boolean | null }[]>;
   stop(): void;
 }
 
@@ -183,6 +187,18 @@ export function watchLife(options: WatchOptions): Watch {
       };
       return (await walk('')) ? held : null;
     },
+    async handOut(held) {
+      const picked = new Set(
+        [held[0], held[held.length >> 1], held.at(-1)].filter((hash) => hash !== undefined),
+      );
+      const { nodeId } = session.puppet.identity;
+      const tried: { hash: string; whole: boolean | null }[] = [];
+      for (const hash of picked) {
+        const answer = await session.request('gossip', itemRequest(nodeId, [`rule_${hash}`]));
+        tried.push({ hash, whole: answer === null ? null : holdsItem(answer, `rule_${hash}`) });
+      }
+      return tried;
+    },
     stop() {
       if (stop.signal.aborted) return;
       stop.abort();
@@ -199,6 +215,13 @@ export function watchLife(options: WatchOptions): Watch {
 }
 
 const idlePrefix = (polls: number): string => '0123456789abcdef'[polls % 16]!;
+
+/** Whether a gossip response holds the item that hashes to this. */
+function holdsItem(answer: Message, hash: string): boolean {
+  const { payload } = answer.object;
+  const items = isObject(payload) ? payload.items : null;
+  return Array.isArray(items) && items.some((item) => isObject(item) && itemHash(item) === hash);
+}
 
 function hashesOf(answer: Message): Set<string> {
   const list: unknown = answer.payload?.item_hashes;

@@ -74,7 +74,7 @@ export function wire(history: History): Finding[] {
       return [finding(id, [row], 'fail', because, broken, nodes)];
     }
     if (judged > 0) return [finding(id, [row], 'pass', `${judged} messages kept it.`)];
-    // Frames are not counted while they are in order, and gossip is sent only to adversaries that claim to want it.
+    // Frames are not counted while they are in order.
     return [];
   });
 }

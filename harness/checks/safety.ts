@@ -68,6 +68,22 @@ function witnessed(history: History): { sent: number; lost: { hash: string; node
   return { sent: sent.length, lost };
 }
 
+/** A digest is a claim: who lists an item's hash has to hand the item out, whole. */
+export function holdsWhatItShows(history: History): Finding {
+  const [id, proves] = ['safety.holds-what-it-shows', ['GFM-03']];
+  const tried = history.census.flatMap(({ node, handedOut }) => handedOut.map((one) => ({ node, ...one })));
+  const answered = tried.filter(({ whole }) => whole !== null);
+  const hollow = answered.filter(({ whole }) => whole === false);
+  if (hollow.length > 0) {
+    const nodes = [...new Set(hollow.map(({ node }) => node))];
+    const because = `${listed(history, nodes)} listed items in sync_digest and did not hand them out when asked: ${hollow.length} of ${answered.length}; first: ${hollow[0]!.hash.slice(0, 12)}.`;
+    return finding(id, proves, 'fail', because, hollow, nodes);
+  }
+  if (answered.length === 0) return finding(id, proves, 'unknown', 'No node was asked for an item it shows.');
+  const because = `${answered.length} items, asked for one by one, were handed out whole by the nodes that show them.`;
+  return finding(id, proves, 'pass', because);
+}
+
 const defaultCheckpointIntervalS = 60;
 
 /** A node's checkpoint only ever becomes better: height never falls, and at one height the hash never rises. */

@@ -160,6 +160,16 @@ describe('checks', () => {
     expect(finding.proves).to.deep.equal(['DUR-01']);
   });
 
+  it('find a node that lists items and does not hand them out, and forgive silence', () => {
+    const history = healthyHistory();
+    history.census[1]!.handedOut = [{ hash: hashNamed('c1'), whole: null }];
+    expect(found(history, 'safety.holds-what-it-shows').verdict).to.equal('pass');
+    history.census[1]!.handedOut = [{ hash: hashNamed('c1'), whole: false }];
+    expect(found(history, 'safety.holds-what-it-shows').culprits).to.deep.equal([history.census[1]!.node]);
+    for (const census of history.census) census.handedOut = [];
+    expect(found(history, 'safety.holds-what-it-shows').verdict).to.equal('unknown');
+  });
+
   it('find a checkpoint that fell, but not after a wipe', () => {
     const history = healthyHistory();
     const at = (node: string, life: number, when: number, height: number, hash: string): void =>

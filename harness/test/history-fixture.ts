@@ -66,7 +66,15 @@ export function healthyHistory({ nodes = 6, commits = 20, extra = '' }: Shape = 
     for (let i = 0; i < 60; i += 1) {
       history.roundTrips.push({ node, life: 0, at: 2_000 + i * 400, ms: 5, kind: 'sync_digest' });
     }
-    history.census.push({ node, life: 0, at: endedAt, items: commits, lacks: [], forbidden: [] });
+    history.census.push({
+      node,
+      life: 0,
+      at: endedAt,
+      items: commits,
+      lacks: [],
+      forbidden: [],
+      handedOut: [{ hash: hashNamed('c0'), whole: true }],
+    });
   }
   const links = first.flatMap((from) =>
     first
