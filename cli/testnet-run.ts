@@ -57,7 +57,9 @@ export async function runTestnet(asked: RunArguments, print: (line: string) => v
       engine: {
         outDir,
         keep: asked.keep,
-        ...(bundle === null ? {} : { reference: { command: bundle.command, folder: bundle.dir } }),
+        ...(bundle === null
+          ? {}
+          : { reference: { command: bundle.command, folder: bundle.dir, addonsFor: bundle.addonsFor } }),
         ...(asked.toxiproxy === null ? {} : { toxiproxyUrl: asked.toxiproxy }),
       },
     });

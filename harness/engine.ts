@@ -25,6 +25,8 @@ export interface ReferenceNode {
   command: readonly string[];
   /** The folder that holds all of it, for engines that put it into an image. */
   folder: string;
+  /** Its native add-ons for another platform, to be put over those in the folder: name there → file here. */
+  addonsFor?(platform: string, arch: string): { name: string; file: string }[];
 }
 
 export interface EngineOptions {

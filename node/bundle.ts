@@ -29,6 +29,8 @@ export interface NodeBundle {
   command: string[];
   /** Everything that the command needs besides the Node binary. */
   dir: string;
+  /** The add-ons of another platform, for an image that is made here and runs there: name in `dir` → file. */
+  addonsFor(platform: string, arch: string): { name: string; file: string }[];
 }
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -74,7 +76,7 @@ export async function bundleNode(dist = join(here, '..', 'dist')): Promise<NodeB
     await make(dist, dir, texts, addons);
     removeStale(dist, dir);
   }
-  return { command: [process.execPath, ...NODE_FLAGS, join(dir, 'node.cjs')], dir };
+  return { command: [process.execPath, ...NODE_FLAGS, join(dir, 'node.cjs')], dir, addonsFor };
 }
 
 /** The bundle, and beside it what few nodes load, in files of their own: name → text. */
@@ -147,6 +149,20 @@ function addonFile(name: (typeof ADDONS)[number]): string | null {
   }
   const file = join(folder, 'prebuilds', `${process.platform}-${process.arch}`, `${name}.node`);
   return existsSync(file) ? file : null;
+}
+
+/** Both packages come with the binaries of all platforms; classic-level's names end in what they were built for. */
+function addonsFor(platform: string, arch: string): { name: string; file: string }[] {
+  return ADDONS.flatMap((addon) => {
+    const folder = join(
+      dirname(require.resolve(`${addon}/package.json`)),
+      'prebuilds',
+      `${platform}-${arch}`,
+    );
+    if (!existsSync(folder)) return [];
+    const file = readdirSync(folder).find((name) => name.endsWith('.node') && !name.includes('musl'));
+    return file === undefined ? [] : [{ name: `${addon}.node`, file: join(folder, file) }];
+  });
 }
 
 async function make(
