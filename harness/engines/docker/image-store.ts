@@ -101,8 +101,9 @@ export function ending(docker: Docker, stream: NodeJS.ReadableStream, onProgress
  */
 export async function removeOldImages(
   docker: Docker,
-  kind: 'node' | 'toxiproxy',
+  kind: string,
   keep: string | null,
+  now = Date.now(),
 ): Promise<string[]> {
   const images = await docker.listImages({ filters: { label: [`${IMAGE_LABEL}=${kind}`] } });
   const removed: string[] = [];
@@ -111,19 +112,20 @@ export async function removeOldImages(
     if (keep !== null && tags.includes(keep)) continue;
     // Tags of people (`docker tag`) are theirs.
     if (tags.some((tag) => !tag.startsWith('cle-testnet/'))) continue;
-    if (keep !== null && tags.length > 0 && (await usedLately(docker, Id))) continue;
+    if (keep !== null && tags.length > 0 && now - (await usedAt(docker, Id)) < FRESH_MS) continue;
     for (const ref of tags.length > 0 ? tags : [Id])
       if (await removedImage(docker, ref)) removed.push(tags.length > 0 ? ref : basename(Id));
   }
   return removed;
 }
 
-async function usedLately(docker: Docker, id: string): Promise<boolean> {
+/** When an image was tagged the last time, Unix ms. */
+async function usedAt(docker: Docker, id: string): Promise<number> {
   try {
     const { Metadata } = (await docker.getImage(id).inspect()) as { Metadata?: { LastTagTime?: string } };
-    return Date.now() - Date.parse(Metadata?.LastTagTime ?? '') < FRESH_MS;
+    return Date.parse(Metadata?.LastTagTime ?? '') || 0;
   } catch {
-    return false;
+    return 0;
   }
 }
 

@@ -23,6 +23,7 @@ import {
   ending,
   engineArchitecture,
   engineRunsOurs,
+  foreignImage,
   IMAGE_LABEL,
   type OurImage,
   present,
@@ -50,7 +51,7 @@ type Changes = readonly string[];
 /** The image of the reference node as it is now. Throws UsageError where it cannot be made. */
 export async function nodeImage(docker: Docker, reference: ReferenceNode): Promise<OurImage> {
   if (await engineRunsOurs(docker)) return fromThisMachine(docker, reference);
-  return fromBase(docker, reference, await engineArchitecture(docker));
+  return nodeImageOn(docker, reference, NODE_BASE);
 }
 
 /** The Node binary, its libraries and the bundle: an image of its own, in half a second. */
@@ -68,7 +69,7 @@ async function fromThisMachine(docker: Docker, reference: ReferenceNode): Promis
     ...libraries,
     ...folderEntries('/node', reference.folder),
   ];
-  const changes = [...nodeChanges(reference), ...libraryChanges(libraries)];
+  const changes = [...nodeChanges(reference, 'node'), ...libraryChanges(libraries)];
   const recipe = {
     repository: NODE_REPOSITORY,
     kind: 'node',
@@ -85,7 +86,7 @@ const folders: readonly TarEntry[] = [
   { path: `${CONTAINER_FOLDER}/data`, kind: 'folder', mode: 0o755, owner: 1000 },
 ];
 
-function nodeChanges(reference: ReferenceNode): Changes {
+function nodeChanges(reference: ReferenceNode, kind: string): Changes {
   const [, ...rest] = reference.command;
   const argv = rest.map((part) =>
     part.startsWith(reference.folder)
@@ -98,14 +99,15 @@ function nodeChanges(reference: ReferenceNode): Changes {
     `ENV CLE_CONFIG=${CONTAINER_CONFIG}`,
     `EXPOSE ${CONTAINER_PORT}`,
     `USER ${IMAGE_USER}`,
-    `LABEL ${IMAGE_LABEL}=node`,
+    `LABEL ${IMAGE_LABEL}=${kind}`,
   ];
 }
 
 /** An image to be: what is in it and how it is configured. */
 interface Recipe {
   repository: string;
-  kind: 'node' | 'toxiproxy';
+  /** Value of the label; images of one kind take each other's place. */
+  kind: string;
   entries: readonly TarEntry[];
   changes: Changes;
   /** For people: what it is made from. */
@@ -138,9 +140,15 @@ async function kept(
   return { ref, id: (await present(docker, ref))!, how };
 }
 
-/** Elsewhere than Linux, or for an engine of another architecture: the bundle on top of Node's own image. */
-async function fromBase(docker: Docker, reference: ReferenceNode, architecture: string): Promise<OurImage> {
+/** Elsewhere than Linux, or for an engine of another architecture: the bundle on top of an image with Node. */
+export async function nodeImageOn(
+  docker: Docker,
+  reference: ReferenceNode,
+  base: string,
+  image: Pick<Recipe, 'repository' | 'kind'> = { repository: NODE_REPOSITORY, kind: 'node' },
+): Promise<OurImage> {
   const startedAt = performance.now();
+  const architecture = await engineArchitecture(docker);
   const addons = reference.addonsFor?.('linux', architecture) ?? [];
   const replaced = new Set(addons.map(({ name }) => `/node/${name}`));
   const entries: TarEntry[] = [
@@ -148,18 +156,17 @@ async function fromBase(docker: Docker, reference: ReferenceNode, architecture: 
     ...folderEntries('/node', reference.folder).filter(({ path }) => !replaced.has(path)),
     ...addons.map(({ name, file }) => fileEntry(`/node/${name}`, file)),
   ];
-  const changes = nodeChanges(reference);
-  const tag = await hashOf(entries, `${NODE_BASE}\n${architecture}\n${changes.join('\n')}`);
-  const ref = `${NODE_REPOSITORY}:${tag}`;
-  const image = { repository: NODE_REPOSITORY, kind: 'node' } as const;
+  const changes = nodeChanges(reference, image.kind);
+  const tag = await hashOf(entries, `${base}\n${architecture}\n${changes.join('\n')}`);
+  const ref = `${image.repository}:${tag}`;
   if ((await present(docker, ref)) !== null) return kept(docker, image, tag, 'present');
-  if ((await present(docker, NODE_BASE)) === null) await pulled(docker, NODE_BASE);
+  await foreignImage(docker, base);
   const context = [
     ...entries.map((entry) => ({ ...entry, path: `/files${entry.path}` })),
-    dockerfileOf(NODE_BASE, changes),
+    dockerfileOf(base, changes),
   ];
   await ending(docker, await docker.buildImage(tarStream(context), { t: ref, rm: true, forcerm: true }));
-  const how = `made from ${NODE_BASE} in ${Math.round(performance.now() - startedAt)} ms`;
+  const how = `made from ${base} in ${Math.round(performance.now() - startedAt)} ms`;
   return kept(docker, image, tag, how);
 }
 
