@@ -18,10 +18,13 @@ import { openAddressTarget } from '../conformance/target-address.ts';
 import { openCommandTarget } from '../conformance/target-command.ts';
 import { stopOnSignals } from '../harness/run-record.ts';
 import { UsageError } from '../harness/usage-error.ts';
+import type { NodeBundle } from '../node/bundle.ts';
 import { exitWith } from './exit.ts';
 
 const flags = {
   command: { type: 'string' },
+  image: { type: 'string' },
+  engine: { type: 'string' },
   address: { type: 'string' },
   ca: { type: 'string' },
   only: { type: 'string', multiple: true },
@@ -43,11 +46,13 @@ type Flags = {
       : string;
 };
 
-const usage = `npm run conformance -- [--command CMD | --address HOST:PORT --ca DIR] [--only GLOB[,GLOB…]] [--level must|should]
+const usage = `npm run conformance -- [--command CMD | --image REF | --address HOST:PORT --ca DIR] [--only GLOB[,GLOB…]] [--level must|should]
                        [--out DIR] [--baseline FILE] [--write-baseline FILE --reason TEXT] [--seed N] [--quiet]
+                       [--engine auto|process|docker]
 npm run conformance -- list
 
-Default target: the reference node. CMD is started by us with CLE_CONFIG in its environment, as often as needed.
+Default target: the reference node. CMD is started by us with CLE_CONFIG in its environment, as often as needed; so are
+containers of REF, with their files under /cle (docs/containers.md). --engine docker puts the reference node into a container.
 exit 0: all M rows pass (or as the baseline says) · 1: not · 2: wrong use · 3: could not be judged`;
 
 /** The command; resolves with its exit code. Throws UsageError where the command line is wrong. */
@@ -124,35 +129,60 @@ function freshSeed(): number {
 }
 
 async function openTarget(values: Flags, seed: number): Promise<Target> {
-  if (values.address !== undefined) {
-    if (values.command !== undefined) throw new UsageError('--command and --address exclude each other');
-    if (values.ca === undefined) throw new UsageError('--address needs --ca DIR with ca.crt and ca.key');
-    return openAddressTarget({ address: values.address, caDir: values.ca, seed });
+  refuseContradictions(values);
+  const { address, ca, command, image } = values;
+  if (address !== undefined) return openAddressTarget({ address, caDir: ca!, seed });
+  if (image !== undefined || values.engine === 'docker') {
+    const { openImageTarget } = await import('../conformance/target-image.ts');
+    if (image !== undefined)
+      return openImageTarget({ image, description: image, flags: `--image ${shellQuoted(image)}`, seed });
+    const ref = await referenceImage();
+    const description = `reference node (${ref})`;
+    return openImageTarget({ image: ref, description, flags: '--engine docker', seed });
   }
-  if (values.ca !== undefined)
-    throw new UsageError('--ca goes with --address: a command gets a CA of our own');
-  if (values.command !== undefined) {
-    if (values.command.trim() === '') throw new UsageError('--command is empty');
-    return openCommandTarget({
-      command: { shell: values.command },
-      description: values.command,
-      flags: `--command ${shellQuoted(values.command)}`,
-      seed,
-    });
+  if (command !== undefined) {
+    const flags = `--command ${shellQuoted(command)}`;
+    return openCommandTarget({ command: { shell: command }, description: command, flags, seed });
   }
   return openCommandTarget({
-    command: await referenceCommand(),
+    command: { argv: (await bundled()).command },
     description: 'reference node',
     flags: '',
     seed,
   });
 }
 
-/** The bundled reference node where it can be bundled. */
-async function referenceCommand(): Promise<{ argv: readonly string[] }> {
-  const { bundleNode } = await import('../node/bundle.ts');
-  const { command } = await bundleNode();
-  return { argv: command };
+function refuseContradictions({ address, ca, command, image, engine }: Flags): void {
+  const named = Object.entries({ '--command': command, '--image': image, '--address': address })
+    .filter(([, value]) => value !== undefined)
+    .map(([flag]) => flag);
+  if (named.length > 1) throw new UsageError(`${named.join(' and ')} exclude each other`);
+  if (address !== undefined && ca === undefined)
+    throw new UsageError('--address needs --ca DIR with ca.crt and ca.key');
+  if (address === undefined && ca !== undefined)
+    throw new UsageError('--ca goes with --address: others get a CA of our own');
+  if (command?.trim() === '') throw new UsageError('--command is empty');
+  if (image?.trim() === '') throw new UsageError('--image is empty');
+  if (engine === undefined || engine === 'auto') return;
+  if (engine !== 'process' && engine !== 'docker')
+    throw new UsageError(`--engine: there is no engine "${engine}"; allowed: auto, process, docker`);
+  if (engine === 'process' ? image !== undefined : command !== undefined)
+    throw new UsageError(`--engine ${engine} does not go with ${named[0]}`);
+  if (address !== undefined)
+    throw new UsageError('--engine does not go with --address: that node runs already');
+}
+
+/** Loaded only where it is needed: the bundler and the engine's client are large. */
+async function bundled(): Promise<NodeBundle> {
+  return (await import('../node/bundle.ts')).bundleNode();
+}
+
+async function referenceImage(): Promise<string> {
+  const { connectDocker } = await import('../harness/engines/docker/connect.ts');
+  const { nodeImage } = await import('../harness/engines/docker/image.ts');
+  const { docker } = await connectDocker();
+  const { command, dir, addonsFor } = await bundled();
+  return (await nodeImage(docker, { command, folder: dir, addonsFor })).ref;
 }
 
 async function list(selection: Selection): Promise<number> {

@@ -1,0 +1,55 @@
+/**
+ * The target that is an image: its instances are containers in a network of the run's own, which reach this host and nothing
+ * else. Everything carries the run's label; what runs with a dead harness left is swept first.
+ */
+
+import { connectDocker } from '../harness/engines/docker/connect.ts';
+import { foreignImage } from '../harness/engines/docker/image.ts';
+import { removeRun, runLabels, sweepEngine } from '../harness/engines/docker/leftovers.ts';
+import { prepareSingle } from '../harness/engines/docker/single.ts';
+import { openSingleNetwork } from '../harness/engines/docker/single-network.ts';
+import { openRun } from '../harness/run-record.ts';
+import { UsageError } from '../harness/usage-error.ts';
+import type { Target } from './target.ts';
+import { type Ground, type InstancesTarget, openInstancesTarget } from './target-instances.ts';
+
+export interface ImageTarget extends InstancesTarget {
+  /** As `docker run` takes it; pulled where it is not here. */
+  image: string;
+}
+
+/** Throws UsageError where there is no engine or no such image, or where it does not come up as a node. */
+export async function openImageTarget(options: ImageTarget): Promise<Target> {
+  const ground = await containersOf(options.image);
+  try {
+    return await openInstancesTarget(options, ground);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`image ${options.image}: ${error.message}`);
+  }
+}
+
+async function containersOf(image: string): Promise<Ground> {
+  const { docker, local } = await connectDocker();
+  await sweepEngine(docker);
+  // Its id, so that a tag that moves meanwhile changes nothing.
+  const { id } = await foreignImage(docker, image);
+  const run = openRun('conformance');
+  const labels = runLabels(run.id);
+  const release = (): Promise<void> => removeRun(docker, run.id);
+  try {
+    const network = await openSingleNetwork(docker, `cle-${run.id}`, labels);
+    const shared = { docker, image: id, network: network.name, labels, folder: run.folder, local };
+    return {
+      run,
+      nodeAddress: network.nodeAddress,
+      puppetAddress: network.hostAddress,
+      prepare: (spec, context, hooks) => prepareSingle({ ...shared, context }, spec, hooks),
+      release,
+    };
+  } catch (error) {
+    await release();
+    await run.close();
+    throw error;
+  }
+}

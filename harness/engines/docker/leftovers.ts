@@ -1,0 +1,96 @@
+/**
+ * What runs leave on an engine, found by its label: containers with their anonymous volumes, networks. A run removes its own;
+ * a sweep removes what runs left whose harness is dead, and leaves the living alone. Knows nothing of nodes.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import { machineFacts } from '../../run-record.ts';
+import { ownerLives } from '../../sweep.ts';
+
+/** On everything of a run: its id, which names the process that owns it. */
+const RUN_LABEL = 'cle-testnet.run';
+/** The id means something only where its process can be seen: in the same boot and pid namespace. */
+const MACHINE_LABEL = 'cle-testnet.machine';
+
+const removalsAtOnce = 4;
+const goneWithinMs = 20_000;
+
+/** For containers and networks of a run. */
+export function runLabels(runId: string): Record<string, string> {
+  return { [RUN_LABEL]: runId, [MACHINE_LABEL]: thisMachine() };
+}
+
+function thisMachine(): string {
+  const { bootId, pidNamespace } = machineFacts();
+  return `${bootId} ${pidNamespace}`;
+}
+
+/** Removes everything of one run. */
+export async function removeRun(docker: Docker, runId: string): Promise<void> {
+  const filters = { label: [`${RUN_LABEL}=${runId}`] };
+  const containers = await docker.listContainers({ all: true, filters });
+  const removeNext = async (): Promise<void> => {
+    for (let next = containers.pop(); next !== undefined; next = containers.pop())
+      await removeContainer(docker, next.Id);
+  };
+  await Promise.all(Array.from({ length: removalsAtOnce }, removeNext));
+  for (const { Id } of await docker.listNetworks({ filters })) await removeNetwork(docker, Id);
+}
+
+/** Ids of dead runs whose things were removed. */
+export async function sweepEngine(docker: Docker): Promise<string[]> {
+  const filters = { label: [RUN_LABEL] };
+  const found = [
+    ...(await docker.listContainers({ all: true, filters })),
+    ...(await docker.listNetworks({ filters })),
+  ].map(({ Labels }) => Labels ?? {});
+  const dead = new Set(found.filter((labels) => isDead(labels)).map((labels) => labels[RUN_LABEL]!));
+  for (const runId of dead) await removeRun(docker, runId);
+  return [...dead];
+}
+
+/** After a reboot nobody of before lives; another pid namespace of this boot is not ours to judge. */
+function isDead(labels: Record<string, string>): boolean {
+  const [bootId, pidNamespace] = (labels[MACHINE_LABEL] ?? '').split(' ');
+  const [ourBoot, ourNamespace] = thisMachine().split(' ');
+  if (bootId !== ourBoot) return process.platform === 'linux' && bootId !== 'null';
+  return pidNamespace === ourNamespace && !ownerLives(labels[RUN_LABEL]!);
+}
+
+/** Resolves when it is gone. Idempotent, also beside somebody else who removes it. */
+export async function removeContainer(docker: Docker, id: string): Promise<void> {
+  const container = docker.getContainer(id);
+  const deadline = performance.now() + goneWithinMs;
+  for (;;) {
+    try {
+      await container.remove({ force: true, v: true });
+      return;
+    } catch (error) {
+      const { statusCode } = error as { statusCode?: number };
+      if (statusCode === 404) return;
+      // 409: its removal is under way already.
+      if (statusCode !== 409 || performance.now() > deadline) throw error;
+    }
+    await delay(50);
+  }
+}
+
+/** An endpoint that outlived its container is cut off first. */
+export async function removeNetwork(docker: Docker, id: string): Promise<void> {
+  const network = docker.getNetwork(id);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await network.remove();
+      return;
+    } catch (error) {
+      const { statusCode } = error as { statusCode?: number };
+      if (statusCode === 404) return;
+      if (statusCode !== 403 || attempt === 3) throw error;
+    }
+    const { Containers } = (await network.inspect()) as { Containers?: Record<string, unknown> };
+    for (const container of Object.keys(Containers ?? {}))
+      await network.disconnect({ Container: container, Force: true }).catch(() => {});
+    await delay(50);
+  }
+}
