@@ -2,7 +2,194 @@
 
 import type { Mutant } from '../mutant.ts';
 
+const announcing = 'node/core/announce.ts';
+const gossip = 'node/core/gossip.ts';
+const choosing = 'return pickRandom(node, eligible, node.parameters.fanout);';
+const forwarding = 'pickGossipPeers(node, [nodeId, gossip.origin])';
+const telling = 'for (const link of pickGossipPeers(node, [author]))';
+
 export const mutants: readonly Mutant[] = [
+  {
+    id: 'gossip-fanout-four',
+    kills: ['GRT-01'],
+    file: announcing,
+    find: choosing,
+    replace: 'return pickRandom(node, eligible, 4);',
+    note: 'forwards to 4 peers',
+  },
+  {
+    id: 'gossip-repeats',
+    kills: ['GRT-01'],
+    file: announcing,
+    find: choosing,
+    replace:
+      'return [1, 2, 3].flatMap(() => pickRandom(node, eligible, 1)).slice(0, node.parameters.fanout);',
+    note: 'draws three times without looking whether it is the same peer',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*', 'HBT-*', 'LIF-*'],
+  },
+  {
+    id: 'announce-to-all',
+    kills: ['GRT-01'],
+    file: announcing,
+    find: telling,
+    replace: 'for (const link of node.persistent)',
+    note: 'tells all its peers of new items',
+  },
+  {
+    id: 'gossip-few-none',
+    kills: ['GRT-02'],
+    file: announcing,
+    find: choosing,
+    replace: `if (eligible.length < node.parameters.fanout) return [];\n  ${choosing}`,
+    note: 'forwards to nobody if fewer than 3 are eligible (a sample that throws)',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*', 'HBT-*', 'LIF-*', 'AEN-09'],
+  },
+  {
+    id: 'gossip-few-one',
+    kills: ['GRT-02'],
+    file: announcing,
+    find: choosing,
+    replace: `if (eligible.length < node.parameters.fanout) return eligible.slice(0, 1);\n  ${choosing}`,
+    note: 'forwards to one peer if fewer than 3 are eligible',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*', 'HBT-*', 'LIF-*'],
+  },
+  {
+    id: 'gossip-first-three',
+    kills: ['GRT-03'],
+    file: announcing,
+    find: choosing,
+    replace: 'return eligible.slice(0, node.parameters.fanout);',
+    note: 'forwards to the three oldest of its peers',
+  },
+  {
+    id: 'gossip-sticky',
+    kills: ['GRT-03'],
+    file: announcing,
+    find: choosing,
+    replace:
+      'sticky = sticky.filter((link) => eligible.includes(link));\n  if (sticky.length < 3) sticky = pickRandom(node, eligible, node.parameters.fanout);\n  return sticky;',
+    also: [
+      {
+        file: announcing,
+        find: 'export function pickGossipPeers(',
+        replace: 'let sticky: Link[] = [];\nexport function pickGossipPeers(',
+      },
+    ],
+    note: 'chooses three peers once and stays with them',
+  },
+  {
+    id: 'gossip-rotating',
+    kills: ['GRT-03'],
+    file: announcing,
+    find: choosing,
+    replace:
+      'turnsTaken++;\n  return [0, 1, 2]\n    .slice(0, eligible.length)\n    .map((i) => eligible[(turnsTaken + i) % eligible.length]!);',
+    also: [
+      {
+        file: announcing,
+        find: 'export function pickGossipPeers(',
+        replace: 'let turnsTaken = 0;\nexport function pickGossipPeers(',
+      },
+    ],
+    note: 'takes its peers in turn instead of at random',
+  },
+  {
+    id: 'gossip-echo-sender',
+    kills: ['GRT-04'],
+    file: gossip,
+    find: forwarding,
+    replace: 'pickGossipPeers(node, [gossip.origin])',
+    note: 'may forward to the peer that a gossip came from',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*'],
+    ci: true,
+  },
+  {
+    id: 'gossip-echo-origin',
+    kills: ['GRT-04'],
+    file: gossip,
+    find: forwarding,
+    replace: 'pickGossipPeers(node, [nodeId])',
+    note: 'may forward to the origin of a gossip',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*'],
+  },
+  {
+    id: 'gossip-echo-connection',
+    kills: ['GRT-04'],
+    file: gossip,
+    find: forwarding,
+    replace:
+      'pickGossipPeers(node, [link.peer.persistent === link ? nodeId : null, gossip.origin === nodeId ? null : gossip.origin])',
+    note: 'forwards to the node that a gossip came from, if it came by another connection',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*'],
+  },
+  {
+    id: 'announce-ttl-zero',
+    kills: ['GRT-05'],
+    file: announcing,
+    find: 'ttl: node.parameters.ttl - 1,',
+    replace: 'ttl: 0,',
+    note: 'own announces leave with ttl 0',
+  },
+  {
+    id: 'announce-origin-author',
+    kills: ['GRT-05'],
+    file: announcing,
+    find: 'origin: node.me.nodeId,',
+    replace: 'origin: author ?? node.me.nodeId,',
+    note: 'names the author of an item as the origin of its announce',
+  },
+  {
+    id: 'announce-same-id',
+    kills: ['GRT-05'],
+    file: announcing,
+    find: 'gossipId: node.world.uuid(),',
+    replace: "gossipId: '6ba7b810-9dad-41d1-80b4-00c04fd430c8',",
+    note: 'uses one gossip_id for all its announces',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*'],
+  },
+  {
+    id: 'announce-uuid-one',
+    kills: ['GRT-05'],
+    file: announcing,
+    find: 'gossipId: node.world.uuid(),',
+    replace: "gossipId: node.world.uuid().replace(/-4/, '-1'),",
+    note: 'makes gossip ids of version 1',
+    mayBreak: ['GFM-01'],
+  },
+  {
+    id: 'gossip-waits-for-slow',
+    kills: ['GRT-06'],
+    file: gossip,
+    find: `for (const to of ${forwarding}) send(`,
+    replace: `for (const to of ${forwarding}.sort((a, b) => Number(b.pressed) - Number(a.pressed))) if (to.pressed) break; else send(`,
+    note: 'forwards to one peer after the other, and waits for one that does not read',
+  },
+  {
+    id: 'gossip-slow-stops-all',
+    kills: ['GRT-06'],
+    file: announcing,
+    find: choosing,
+    replace: `if (node.persistent.some((link) => link.pressed)) return [];\n  ${choosing}`,
+    note: 'tells nobody anything while one peer does not read',
+  },
+  {
+    id: 'gossip-to-pending',
+    kills: ['GRT-07'],
+    file: announcing,
+    find: 'const eligible = node.persistent.filter((link) => link.gossips &&',
+    replace:
+      "const pending = [...node.links.values()].filter((link) => link.phase === 'hello');\n  const eligible = [...node.persistent, ...pending].filter((link) => (link.gossips || link.phase === 'hello') &&",
+    note: 'gossips to connections whose handshake is under way',
+  },
+  {
+    id: 'gossip-to-short-lived',
+    kills: ['GRT-07'],
+    file: announcing,
+    find: 'const eligible = node.persistent.filter((link) => link.gossips &&',
+    replace: 'const eligible = [...node.links.values()].filter((link) => link.gossips &&',
+    note: 'gossips on every connection, not only persistent ones',
+    mayBreak: ['GRT-04'],
+  },
   {
     id: 'gossip-fanout-two',
     kills: ['GRT-01'],
