@@ -241,4 +241,13 @@ export const mutants: readonly Mutant[] = [
     replace: 'new GossipCache(Number.MAX_SAFE_INTEGER, world.random())',
     note: 'never forgets a gossip id',
   },
+  {
+    id: 'gossip-cache-two-minutes',
+    kills: ['GAL-03'],
+    file: 'node/core/node.ts',
+    find: 'new GossipCache(parameters.cacheTtlMs, world.random())',
+    replace: 'new GossipCache(2 * parameters.cacheTtlMs, world.random())',
+    note: 'remembers gossip ids for two minutes',
+    mayBreak: ['GAL-04'],
+  },
 ];

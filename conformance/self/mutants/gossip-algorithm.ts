@@ -1,0 +1,378 @@
+/** Faults in what a node takes for a duplicate, and in what it hands on of a gossip. */
+
+import type { Mutant } from '../mutant.ts';
+
+const announcing = 'node/core/announce.ts';
+const gossip = 'node/core/gossip.ts';
+const inbound = 'node/core/inbound.ts';
+const seen = 'node/core/seen.ts';
+const payload = 'node/core/gossip-payload.ts';
+
+const known =
+  "return typeof payload.gossip_id === 'string' && node.gossipCache.has(payload.gossip_id, node.nowMs);";
+const caching = 'if (!node.gossipCache.add(gossip.gossipId, nodeId, node.nowMs)) {';
+const forwarded = 'const text = gossipText({ ...gossip, ttl: ttl - 1 });';
+const unknownToCheapCheck = { file: inbound, find: known, replace: 'return false;' };
+/** A UUID made of anything, so that the cache takes it. */
+const uuidOf = (text: string): string =>
+  `node.world.sha256(${text}).replace(/^(.{8})(.{4})(.{3})(.{3})(.{12}).*$/, '$1-$2-4$3-8$4-$5')`;
+
+export const mutants: readonly Mutant[] = [
+  {
+    id: 'gossip-no-cache',
+    kills: ['GAL-01', 'GAL-10'],
+    file: seen,
+    find: 'const isNew = this.#window.add(gossipId, nowMs, sender.number);',
+    replace: 'this.#window.add(gossipId, nowMs, sender.number);\n    const isNew = true;',
+    also: [unknownToCheapCheck],
+    note: 'forwards every copy of a gossip',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*'],
+    ci: true,
+  },
+  {
+    id: 'gossip-cache-per-peer',
+    kills: ['GAL-01'],
+    file: gossip,
+    find: caching,
+    replace: `if (!node.gossipCache.add(${uuidOf('gossip.gossipId + nodeId')}, nodeId, node.nowMs)) {`,
+    also: [unknownToCheapCheck],
+    note: 'looks for duplicates among the gossips of the same peer only',
+    mayBreak: ['GAL-*', 'GRT-*'],
+  },
+  {
+    id: 'gossip-cache-per-connection',
+    kills: ['GAL-01'],
+    file: gossip,
+    find: caching,
+    replace: `if (!node.gossipCache.add(${uuidOf('gossip.gossipId + link.id')}, nodeId, node.nowMs)) {`,
+    also: [unknownToCheapCheck],
+    note: 'looks for duplicates among the gossips of one connection only',
+    mayBreak: ['GAL-*', 'GRT-*'],
+  },
+  {
+    id: 'gossip-cache-by-message',
+    kills: ['GAL-02'],
+    file: gossip,
+    find: 'function takeAnnounce(node: NodeState, link: Link, gossip: Gossip): void {',
+    replace: 'function takeAnnounce(node: NodeState, link: Link, gossip: Gossip, messageId: string): void {',
+    also: [
+      {
+        file: gossip,
+        find: 'takeAnnounce(node, link, gossip);',
+        replace: 'takeAnnounce(node, link, gossip, messageId);',
+      },
+      {
+        file: gossip,
+        find: caching,
+        replace: 'if (!node.gossipCache.add(messageId, nodeId, node.nowMs)) {',
+      },
+      unknownToCheapCheck,
+    ],
+    note: 'looks for duplicates by message_id',
+    mayBreak: ['GAL-*', 'GRT-*'],
+  },
+  {
+    id: 'gossip-cache-by-content',
+    kills: ['GAL-02'],
+    file: gossip,
+    find: caching,
+    replace: `if (!node.gossipCache.add(${uuidOf('gossip.topic + gossip.itemHashes.join()')}, nodeId, node.nowMs)) {`,
+    also: [unknownToCheapCheck],
+    note: 'takes gossips with the same topic and hashes for duplicates',
+    mayBreak: ['GAL-*', 'GRT-*', 'GFM-*', 'HBT-*', 'LIF-*'],
+  },
+  {
+    id: 'gossip-cache-by-id-and-content',
+    kills: ['GAL-02', 'GAL-12'],
+    file: gossip,
+    find: caching,
+    replace: `if (!node.gossipCache.add(${uuidOf('gossip.gossipId + gossip.topic + gossip.itemHashes.join()')}, nodeId, node.nowMs)) {`,
+    also: [unknownToCheapCheck],
+    note: 'takes a gossip_id with other content for another gossip',
+    mayBreak: ['GAL-*'],
+  },
+  {
+    id: 'gossip-last-wins',
+    kills: ['GAL-12'],
+    file: gossip,
+    find: caching,
+    replace:
+      'const isDuplicate = !node.gossipCache.add(gossip.gossipId, nodeId, node.nowMs);\n  const isOther = contents.get(gossip.gossipId) !== gossip.itemHashes.join();\n  contents.set(gossip.gossipId, gossip.itemHashes.join());\n  if (isDuplicate && !isOther) {',
+    also: [
+      {
+        file: gossip,
+        find: 'function takeAnnounce(',
+        replace: 'const contents = new Map<string, string>();\nfunction takeAnnounce(',
+      },
+      unknownToCheapCheck,
+    ],
+    note: 'spreads a gossip_id again when its content has changed',
+    mayBreak: ['GAL-*'],
+  },
+  {
+    id: 'gossip-cache-sliding',
+    kills: ['GAL-03'],
+    file: seen,
+    find: '  add(gossipId: string, senderNodeId: string, nowMs: number): boolean {\n',
+    replace:
+      '  add(gossipId: string, senderNodeId: string, nowMs: number): boolean {\n    const last = touched.get(gossipId);\n    touched.set(gossipId, nowMs);\n    if (last !== undefined && nowMs - last < 60_000) return false;\n',
+    also: [
+      {
+        file: seen,
+        find: '/** Gossips by id alone, whoever sent them. */',
+        replace: 'const touched = new Map<string, number>();\n/** Gossips by id alone, whoever sent them. */',
+      },
+      unknownToCheapCheck,
+    ],
+    note: 'lets each duplicate begin the window anew',
+    mayBreak: ['GAL-04'],
+  },
+  {
+    id: 'gossip-cache-cleared',
+    kills: ['GAL-05'],
+    file: seen,
+    find: '    if (!this.hasRoom(senderNodeId, nowMs)) return false;\n',
+    replace: '    if (this.#window.size(nowMs) >= 10_000) this.#window.size(nowMs + 1e9);\n',
+    note: 'forgets all gossip ids when there are 10 000',
+  },
+  {
+    id: 'gossip-cache-oldest-out',
+    kills: ['GAL-05'],
+    file: seen,
+    find: 'new IdWindow({ lifeMs: cacheTtlMs, seed, expired:',
+    replace: 'new IdWindow({ lifeMs: cacheTtlMs, limit: 10_000, seed, expired:',
+    note: 'forgets the oldest gossip ids beyond 10 000, whoever sent them',
+  },
+  {
+    id: 'gossip-cache-unbounded',
+    kills: ['GAL-05'],
+    file: seen,
+    find: 'const gossipsPerSender = 20_000;',
+    replace: 'const gossipsPerSender = 20_000_000;',
+    note: 'remembers as many gossip ids of one peer as that peer likes',
+  },
+  {
+    id: 'gossip-cache-full-for-all',
+    kills: ['GAL-05'],
+    file: seen,
+    find: 'return (this.#senders.get(senderNodeId)?.live ?? 0) < gossipsPerSender;',
+    replace: 'return this.#window.size(nowMs) < gossipsPerSender;',
+    note: 'takes no new gossip from anybody once one peer has filled the cache',
+  },
+  {
+    id: 'ttl-not-reduced',
+    kills: ['GAL-06'],
+    file: gossip,
+    find: forwarded,
+    replace: 'const text = gossipText({ ...gossip, ttl });',
+    note: 'forwards with the ttl that came',
+    mayBreak: ['GAL-*', 'GFM-*'],
+    ci: true,
+  },
+  {
+    id: 'ttl-minus-two',
+    kills: ['GAL-06'],
+    file: gossip,
+    find: forwarded,
+    replace: 'const text = gossipText({ ...gossip, ttl: ttl - 2 });',
+    note: 'takes 2 off the ttl at each hop',
+    mayBreak: ['GAL-*', 'GFM-*'],
+  },
+  {
+    id: 'ttl-reset',
+    kills: ['GAL-06'],
+    file: gossip,
+    find: forwarded,
+    replace: 'const text = gossipText({ ...gossip, ttl: node.parameters.ttl - 1 });',
+    note: 'gives every forward a full ttl',
+    mayBreak: ['GAL-*', 'GFM-*'],
+  },
+  {
+    id: 'ttl-zero-forwarded',
+    kills: ['GAL-07'],
+    file: gossip,
+    find: 'if (ttl <= 0) return;',
+    replace: '',
+    note: 'forwards a gossip with ttl 0, with ttl -1',
+    mayBreak: ['GFM-*', 'GAL-*'],
+  },
+  {
+    id: 'ttl-zero-dropped',
+    kills: ['GAL-07'],
+    file: gossip,
+    find: 'function takeAnnounce(node: NodeState, link: Link, gossip: Gossip): void {\n',
+    replace:
+      'function takeAnnounce(node: NodeState, link: Link, gossip: Gossip): void {\n  if (gossip.ttl === 0) return;\n',
+    note: 'ignores a gossip with ttl 0',
+    mayBreak: ['GAL-*', 'GFM-*', 'DIR-*'],
+  },
+  {
+    id: 'ttl-zero-uncached',
+    kills: ['GAL-07'],
+    file: gossip,
+    find: caching,
+    replace: 'if (gossip.ttl > 0 && !node.gossipCache.add(gossip.gossipId, nodeId, node.nowMs)) {',
+    note: 'does not cache a gossip with ttl 0',
+    mayBreak: ['GAL-05'],
+  },
+  {
+    id: 'forward-new-id',
+    kills: ['GAL-08'],
+    file: gossip,
+    find: forwarded,
+    replace: 'const text = gossipText({ ...gossip, gossipId: node.world.uuid(), ttl: ttl - 1 });',
+    note: 'forwards under a gossip_id of its own',
+    mayBreak: ['GAL-*', 'GRT-*', 'GFM-*', 'HBT-*', 'LIF-*'],
+  },
+  {
+    id: 'forward-origin-rewritten',
+    kills: ['GAL-08'],
+    file: gossip,
+    find: forwarded,
+    replace: 'const text = gossipText({ ...gossip, origin: node.me.nodeId, ttl: ttl - 1 });',
+    note: 'names itself as the origin of what it forwards',
+    ci: true,
+  },
+  {
+    id: 'forward-topics-lost',
+    kills: ['GAL-08'],
+    file: gossip,
+    find: forwarded,
+    replace: 'const text = gossipText({ ...gossip, topics: [gossip.topic], ttl: ttl - 1 });',
+    note: 'forwards the topic alone as topics',
+  },
+  {
+    id: 'forward-hashes-sorted',
+    kills: ['GAL-08'],
+    file: gossip,
+    find: forwarded,
+    replace:
+      'const text = gossipText({ ...gossip, itemHashes: [...gossip.itemHashes].sort(), ttl: ttl - 1 });',
+    note: 'sorts the hashes of what it forwards',
+  },
+  {
+    id: 'forward-lacking-only',
+    kills: ['GAL-08'],
+    file: gossip,
+    find: forwarded,
+    replace:
+      'const text = gossipText({ ...gossip, itemHashes: gossip.itemHashes.filter((wire) => !isHeld(node, wire.slice(5))), ttl: ttl - 1 });',
+    note: 'forwards only the hashes that were new to it',
+  },
+  {
+    id: 'forward-same-envelope',
+    kills: ['GAL-08'],
+    file: inbound,
+    find: '  const refusal = type.handle(node, link, received);\n',
+    replace:
+      "  relayed = received.text.whole;\n  const refusal = type.handle(node, link, received);\n  relayed = '';\n",
+    also: [
+      { file: inbound, find: 'function judged(', replace: "export let relayed = '';\nfunction judged(" },
+      {
+        file: gossip,
+        find: "send(node, to, 'gossip', text, true);",
+        replace: "node.turn.effects.push({ kind: 'send', link: to.id, text: relayed });",
+      },
+      {
+        file: gossip,
+        find: "import { send } from './sending.ts';",
+        replace: "import { relayed } from './inbound.ts';\nimport { send } from './sending.ts';",
+      },
+    ],
+    note: 'forwards the envelope as it came, with its sender and its ttl',
+    mayBreak: ['*'],
+  },
+  {
+    id: 'forward-carries-members',
+    kills: ['GAL-13'],
+    file: gossip,
+    find: forwarded,
+    replace:
+      "const own = gossipText({ ...gossip, ttl: ttl - 1 }).slice(0, -1);\n  const text = (own + ', ' + canonical(strangers).slice(1)).replace(/, }$/, '}');",
+    also: [
+      {
+        file: gossip,
+        find: '  const gossip = readGossip(payload);\n',
+        replace:
+          "  strangers = Object.fromEntries(\n    Object.entries(payload).filter(([key]) => !['gossip_id', 'gossip_type', 'topic', 'topics', 'item_hashes', 'ttl', 'origin'].includes(key)),\n  );\n  const gossip = readGossip(payload);\n",
+      },
+      {
+        file: gossip,
+        find: '/** A gossip past the first ten checks. */',
+        replace: 'let strangers: JsonObject = {};\n/** A gossip past the first ten checks. */',
+      },
+      {
+        file: gossip,
+        find: "import { pickGossipPeers } from './announce.ts';",
+        replace:
+          "import { pickGossipPeers } from './announce.ts';\nimport { canonical } from './canonical.ts';",
+      },
+    ],
+    note: 'carries on whatever else stands in a gossip',
+    mayBreak: ['SIG-01', 'CAN-01', 'GAL-*'],
+  },
+  {
+    id: 'gossip-extra-refused',
+    kills: ['GAL-13'],
+    file: payload,
+    find: '  if (!isUuid(gossip_id) || ',
+    replace:
+      "  if (gossip_type === 'announce' && Object.keys(payload).length > 7) return null;\n  if (!isUuid(gossip_id) || ",
+    note: 'refuses a gossip with members that it does not know',
+  },
+  {
+    id: 'cache-before-verify',
+    kills: ['GAL-09', 'GAL-12'],
+    file: inbound,
+    find: '  const texts = envelopeText(envelope);\n',
+    replace:
+      "  if (messageType === 'gossip' && envelope.payload.gossip_type === 'announce')\n    node.gossipCache.add(String(envelope.payload.gossip_id), link.peer.nodeId, node.nowMs);\n  const texts = envelopeText(envelope);\n",
+    also: [
+      {
+        file: gossip,
+        find: caching,
+        replace: 'if (false) {',
+      },
+    ],
+    note: 'caches a gossip before its signature is checked',
+    mayBreak: ['GAL-*', 'GFM-*'],
+    ci: true,
+  },
+  {
+    id: 'cache-before-shape',
+    kills: ['GAL-09'],
+    file: gossip,
+    find: "  if (!gossip) return refuse('MALFORMED', 'gossip');\n",
+    replace:
+      "  if (!gossip) {\n    node.gossipCache.add(String(payload.gossip_id), link.peer.nodeId, node.nowMs);\n    return refuse('MALFORMED', 'gossip');\n  }\n",
+    note: 'caches the gossip_id of a malformed gossip',
+    mayBreak: ['GFM-06', 'GFM-07', 'GFM-08'],
+  },
+  {
+    id: 'cached-though-stale',
+    kills: ['GAL-09'],
+    file: inbound,
+    find: "    return { ...refuse('STALE', 'timestamp or message_id'),",
+    replace:
+      "    if (envelope.messageType === 'gossip')\n      node.gossipCache.add(String(envelope.payload.gossip_id), nodeId, node.nowMs);\n    return { ...refuse('STALE', 'timestamp or message_id'),",
+    note: 'caches the gossip_id of a stale gossip',
+  },
+  {
+    id: 'fetched-though-malformed',
+    kills: ['GAL-09'],
+    file: gossip,
+    find: "  if (!gossip) return refuse('MALFORMED', 'gossip');\n",
+    replace:
+      "  if (!gossip) {\n    const named = Array.isArray(payload.item_hashes) ? payload.item_hashes : [];\n    for (const wire of named) want(node, link, String(wire).slice(5), 'announced', true);\n    return refuse('MALFORMED', 'gossip');\n  }\n",
+    note: 'asks for the items of a malformed gossip',
+    mayBreak: ['GFM-06', 'GFM-07', 'GFM-08'],
+  },
+  {
+    id: 'own-gossip-uncached',
+    kills: ['GAL-10'],
+    file: announcing,
+    find: '  node.gossipCache.add(gossip.gossipId, node.me.nodeId, node.nowMs);\n',
+    replace: '',
+    note: 'does not know its own announces when they come back',
+  },
+];
