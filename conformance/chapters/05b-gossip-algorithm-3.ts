@@ -118,7 +118,7 @@ export const rows: readonly Requirement[] = [
     id: 'GAL-10',
     level: 'must',
     section: '5.3',
-    role: 's',
+    role: 'n',
     quote: "So the origin's copies carry 2, a copy with 0 is processed",
     reading:
       'An announce of the node itself that comes back is a duplicate: it is not forwarded. Among three nodes, too, each sends a gossip to a peer once.',
