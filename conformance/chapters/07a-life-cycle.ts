@@ -1,9 +1,355 @@
-/** § 7.1 Connection life cycle: states, slots, redials, restarts. */
+/** § 7.1 Connection life cycle: states, slots, who may not take whose place, restarts. */
 
-import { accepted, stateOf } from '../expect.ts';
-import { fail, pass, type Requirement } from '../requirement.ts';
+import { createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import type { Connection } from '../../harness/wire/connection.ts';
+import {
+  announce,
+  digestRequest,
+  heartbeat,
+  itemRequest,
+  peerExchange,
+  peerRequest,
+  stateSummary,
+  stateSyncRequest,
+} from '../../harness/wire/gossip.ts';
+import { sendHello } from '../../harness/wire/handshake.ts';
+import { type Identity, identityFrom } from '../../harness/wire/identity.ts';
+import type { JsonObject } from '../../harness/wire/json.ts';
+import type { Bench } from '../bench.ts';
+import { accepted, closedWith, served, stateOf, stillServed, tryHandshake } from '../expect.ts';
+import type { Joined, Puppet } from '../puppet.ts';
+import { fail, inconclusive, late, pass, type Requirement } from '../requirement.ts';
+import type { NodeUnderTest } from '../target.ts';
+
+/** Every gossip of `source` must reach each of at most three watchers, which are all the peers that there are. */
+export async function gossipReachesAll(
+  source: Joined,
+  watchers: readonly Joined[],
+  count: number,
+): Promise<void> {
+  const { nodeId } = source.puppet.identity;
+  const ids = Array.from({ length: count }, () => {
+    const gossip = announce(nodeId, [], { topic: 'news' });
+    source.send('gossip', gossip);
+    return gossip.gossip_id;
+  });
+  for (const [index, id] of ids.entries()) {
+    for (const watcher of watchers) {
+      const copy = await watcher.maybe((message) => message.payload?.gossip_id === id, 5_000);
+      if (copy !== null) continue;
+      if (watcher.ended !== null)
+        fail(`${watcher.label} was closed: ${watcher.ended.how} ${watcher.ended.code}`);
+      late(
+        `gossip ${index + 1} of ${count} did not reach ${watcher.label}, though no more than ${watchers.length} peers are left to choose from`,
+      );
+    }
+  }
+}
+
+/** What a hasty dialer says in place of a hello. The value is what it looks like, fresh for every use. */
+function hastyMessages(puppet: Puppet): readonly [what: string, send: (connection: Connection) => string][] {
+  const { nodeId } = puppet;
+  const root = '0'.repeat(64);
+  const plain = (type: string, payload: () => JsonObject): [string, (c: Connection) => string] => [
+    `a ${type}`,
+    (connection) => connection.send(type, payload()),
+  ];
+  return [
+    plain('query', () => ({ query_type: 'by_hash', filters: { rule_hash: 'rule_0' } })),
+    plain('sync_digest', () => digestRequest(root, 0)),
+    plain('state_sync', () => stateSyncRequest(null)),
+    plain('peer_request', () => peerRequest(nodeId)),
+    plain('state_summary', () => stateSummary(root, 0)),
+    plain('response', () => ({ request_id: 'nobody asked', status: 'accepted' })),
+    ['a heartbeat', (connection) => connection.send('gossip', heartbeat(nodeId))],
+    ['a gossip request', (connection) => connection.send('gossip', itemRequest(nodeId, []))],
+    plain('no_such_type', () => ({})),
+  ];
+}
+
+/** Sends before any hello; the node must close 4400 and say nothing but an error. */
+async function closedForHaste(
+  puppet: Puppet,
+  node: NodeUnderTest,
+  what: string,
+  send: (connection: Connection) => unknown,
+): Promise<void> {
+  const connection = await puppet.mustDial(node);
+  send(connection);
+  // A hello right behind it must not help: the refusal closes.
+  sendHello(connection, 'sync');
+  await closedWith(connection, 4400);
+  const said = connection.received.filter((message) => message.type !== 'error');
+  if (said.length > 0) fail(`${what} before the hello was answered with ${said[0]!.type}`, said[0]!.text);
+  const wrong = connection.received.find((message) => message.errorCode !== 'HANDSHAKE_REQUIRED');
+  if (wrong !== undefined) fail(`${what} before the hello got ${wrong.errorCode}, not HANDSHAKE_REQUIRED`);
+}
+
+/** The dialler's side: what an acceptor sends before its hello has no effect, and the node sends only its hello. */
+async function acceptorInHaste(bench: Bench): Promise<void> {
+  const [bootstrap, trap, decoy] = await bench.puppets(3, 'acceptor');
+  const trapListener = await trap!.listen();
+  const decoyListener = await decoy!.listen();
+  const hasty: readonly [type: string, payload: JsonObject][] = [
+    ['peer_exchange', peerExchange([trap!.entry])],
+    ['state_sync', { sync_type: 'response', request_id: 'nobody asked', checkpoint: {} }],
+  ];
+  const listener = await bootstrap!.listen({ handshake: null });
+  await bench.node({ bootstrap: [bootstrap!.bootstrap] });
+  for (const [type, payload] of hasty) {
+    bench.step(`a ${type} in place of the acceptor’s hello`);
+    const connection = await listener.next(15_000);
+    await connection.next('hello', 10_000);
+    await connection.maybe(() => true, 250);
+    if (connection.received.length > 1)
+      fail(`the dialer sent ${connection.received[1]!.type} before the acceptor’s hello`);
+    connection.send(type, payload);
+    await closedWith(connection, 4400);
+    if (connection.received.some((message) => message.type !== 'hello' && message.type !== 'error'))
+      fail(`the dialer went on after a ${type} in place of a hello`);
+  }
+  await listener.close();
+  bench.step('an orderly bootstrap node in its place');
+  await bootstrap!.listen({
+    handshake: { capabilities: ['gossip', 'sync'], address: bootstrap!.address },
+    manners: { peers: [decoy!.entry] },
+  });
+  await decoyListener.next(30_000);
+  if (trapListener.attempts.length > 0)
+    fail('the node dialled an address from a peer_exchange that came before the hello');
+}
+
+/** The node's own key, which the tester wrote for it. */
+function ownIdentity(node: NodeUnderTest): Identity | null {
+  if (node.control === null) return null;
+  const { key_file } = parse(readFileSync(node.control.configFile, 'utf8')) as { key_file: string };
+  const { d } = createPrivateKey(readFileSync(key_file)).export({ format: 'jwk' });
+  return identityFrom(Buffer.from(d!, 'base64url'), node.agentId);
+}
+
+/** Joins as soon as there is a place: the end of a connection may take its time to be noticed. */
+async function joinsAgain(bench: Bench, puppet: Puppet, node: NodeUnderTest): Promise<Joined> {
+  const until = performance.now() + 8_000;
+  for (;;) {
+    const attempt = await tryHandshake(puppet, node, {
+      type: 'persistent',
+      capabilities: ['gossip'],
+      keepOpen: true,
+    });
+    if (attempt.accepted) return attempt.connection as Joined;
+    if (performance.now() > until)
+      late(`8 s after peers had gone a newcomer still got no place: ${attempt.detail}`);
+    await bench.sleep(200, 'before another try to join');
+  }
+}
 
 export const rows: readonly Requirement[] = [
+  {
+    id: 'LIF-01',
+    level: 'must',
+    section: '7.1',
+    role: 'b',
+    quote: "Anything else before the peer's `hello`: `HANDSHAKE_REQUIRED`, close 4400",
+    reading:
+      'Whatever comes before the hello closes with 4400 and has no effect: a commit is not taken, a gossip neither forwarded nor remembered, a peer list not learned; and the node sends nothing but its hello.',
+    mutants: [
+      'before-hello-handled',
+      'before-hello-open',
+      'before-hello-learns',
+      'before-hello-caches',
+      'dialer-summary-first',
+    ],
+    needs: [],
+    durationHintMs: 4_000,
+    test: async (bench) => {
+      const node = await bench.node();
+      const hasty = await bench.puppet('hasty');
+      const watchers = await Promise.all(
+        (await bench.puppets(3, 'watcher')).map((puppet) => puppet.peer(node, { capabilities: ['gossip'] })),
+      );
+      const messages = hastyMessages(hasty);
+      for (const [what, send] of messages) {
+        bench.step(`${what} before the hello`);
+        await closedForHaste(hasty, node, what, send);
+      }
+      const commit = hasty.commit();
+      const gossip = announce(hasty.nodeId, [], { topic: 'news' });
+      await closedForHaste(hasty, node, 'a commit', (c) => c.sendEnvelope(commit.envelope));
+      await closedForHaste(hasty, node, 'a gossip', (c) => c.send('gossip', gossip));
+      bench.step('the same after a hello');
+      const joined = await hasty.join(node);
+      if ((await served(joined, commit.hash)) !== null) fail('a commit sent before the hello was stored');
+      const early = watchers.flatMap((watcher) =>
+        watcher.seen((m) => m.payload?.gossip_id === gossip.gossip_id),
+      );
+      if (early.length > 0) fail('a gossip sent before the hello was forwarded', early[0]!.text);
+      await accepted(joined, commit);
+      joined.send('gossip', gossip);
+      for (const watcher of watchers)
+        if ((await watcher.maybe((m) => m.payload?.gossip_id === gossip.gossip_id, 5_000)) === null)
+          late('a gossip is not forwarded: it was remembered from before the hello');
+      if (bench.target.abilities.has('start')) await acceptorInHaste(bench);
+      return pass(`${messages.length + 2} messages before the hello closed with 4400 and had no effect`);
+    },
+  },
+  {
+    id: 'LIF-03',
+    level: 'must',
+    section: '7.1',
+    role: 's',
+    quote: 'CONNECTED → CLOSING → DISCONNECTED',
+    reading:
+      'However a peer’s connection ends (close, FIN, reset), its place is free again, and gossip goes to exactly 3 of those that are left.',
+    ruling: 'Profile §4: at most 50 persistent connections in both directions together.',
+    mutants: ['gone-peer-keeps-slot', 'reset-peer-keeps-slot', 'gone-peer-in-fanout'],
+    needs: [],
+    durationHintMs: 4_000,
+    cpu: 0.75,
+    test: async (bench) => {
+      const node = await bench.node();
+      bench.step('50 peers');
+      const puppets = await bench.puppets(50);
+      const peers = await Promise.all(
+        puppets.map((puppet) => puppet.peer(node, { capabilities: ['gossip'], withinMs: 15_000 })),
+      );
+      const source = await (await bench.puppet('source')).join(node);
+      const extra = await tryHandshake(await bench.puppet('one-more'), node, { type: 'persistent' });
+      if (extra.accepted) inconclusive('a 51st peer was accepted, so the end of one frees nothing (TOP-02)');
+      // Whoever puts its choice of peers together at the first gossip is to have done so.
+      for (let i = 0; i < 3; i += 1)
+        source.send('gossip', announce(source.puppet.identity.nodeId, [], { topic: 'news' }));
+      await source.fence();
+      bench.step('18 of them go');
+      const gone = peers.splice(0, 18);
+      for (const [index, peer] of gone.entries()) {
+        if (index % 3 === 0) void peer.close();
+        else if (index % 3 === 1) peer.reset();
+        else peer.destroy();
+      }
+      for (const puppet of await bench.puppets(18, 'newcomer'))
+        peers.push(await joinsAgain(bench, puppet, node));
+      bench.step('40 gossips');
+      const sent = Array.from({ length: 40 }, () =>
+        announce(source.puppet.identity.nodeId, [], { topic: 'news' }),
+      );
+      for (const gossip of sent) source.send('gossip', gossip);
+      await source.fence();
+      await Promise.all(peers.map((peer) => peer.fence(15_000)));
+      const copies = sent.map(
+        ({ gossip_id }) =>
+          peers.flatMap((peer) => peer.seen((m) => m.payload?.gossip_id === gossip_id)).length,
+      );
+      const short = copies.filter((count) => count !== 3).length;
+      if (short > 0)
+        fail(`${short} of 40 gossips did not reach exactly 3 of the 50 peers after 18 had left`, copies);
+      return pass(
+        '18 of 50 peers left in 3 ways, 18 others took their places, and 40 gossips reached 3 each',
+      );
+    },
+  },
+  {
+    id: 'LIF-06',
+    level: 'must',
+    section: '7.1',
+    role: 's',
+    quote: 'if the same node dialled both, the newer stays; the other is closed with 4409',
+    reading:
+      'Whoever claims a peer’s node_id without its key harms nothing of that peer; the same node that dials again takes over: the older connection is closed with 4409, and its end does not end the newer.',
+    mutants: [
+      'claimed-id-evicts',
+      'duplicate-older-stays',
+      'duplicate-end-drops-newer',
+      'duplicate-both-stay',
+    ],
+    needs: [],
+    durationHintMs: 4_000,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [victim, impostor, other] = await bench.puppets(3, 'side');
+      const first = await victim!.peer(node, { capabilities: ['gossip'] });
+      const beside = await other!.peer(node, { capabilities: ['gossip'] });
+      const source = await (await bench.puppet('source')).join(node);
+      const claims = claimsOf(victim!.identity, first);
+      for (const [what, options] of claims) {
+        bench.step(`an impostor with ${what}`);
+        const attempt = await tryHandshake(impostor!, node, { type: 'persistent', ...options });
+        if (attempt.accepted) fail(`an impostor with ${what} was accepted as ${victim!.nodeId}`);
+        await stillServed(first);
+        await gossipReachesAll(source, [first, beside], 3);
+      }
+      bench.step('the same node dials again');
+      let current = first;
+      for (let round = 0; round < 3; round += 1) {
+        // The one that stays must be told from one that is only slow to go.
+        const newer = await victim!.peer(node, { capabilities: ['gossip'] });
+        await closedWith(current, 4409);
+        await stillServed(newer);
+        await gossipReachesAll(source, [newer, beside], 5);
+        current = newer;
+      }
+      bench.step('a restarted peer: the old connection is dead and does not answer its close');
+      current.manners.closeBack = false;
+      current.pause();
+      const back = await victim!.peer(node, { capabilities: ['gossip'] });
+      await gossipReachesAll(source, [back, beside], 5);
+      // 2 s after the close the node cuts the dead connection off: that must not touch the new one.
+      await bench.sleep(2_600, 'the dead connection is cut off');
+      await stillServed(back);
+      await gossipReachesAll(source, [back, beside], 5);
+      return pass(
+        `${claims.length} impostors harmed nothing; of 5 connections of one node the newest stayed`,
+      );
+    },
+  },
+  {
+    id: 'LIF-07',
+    level: 'must',
+    section: '7.1',
+    role: 'b',
+    quote: 'Own node_id: close 4409.',
+    reading:
+      'A connection whose other end proves the node’s own key is closed with 4409, also where the node dialled itself: it is no peer of its own.',
+    mutants: ['self-peer', 'self-dialled', 'self-hello-claimed'],
+    needs: [],
+    durationHintMs: 3_000,
+    test: async (bench) => {
+      const node = await bench.node();
+      const watchers = await Promise.all(
+        (await bench.puppets(3, 'watcher')).map((puppet) => puppet.peer(node, { capabilities: ['gossip'] })),
+      );
+      const source = await (await bench.puppet('source')).join(node);
+      bench.step('a hello that claims the node’s own id');
+      const liar = await bench.puppet('liar');
+      const { nodeId, agentId, publicKey } = node;
+      const claim = { node_id: nodeId, agent_id: agentId, public_key: publicKey };
+      const lie = await tryHandshake(liar, node, {
+        type: 'persistent',
+        changes: { node_id: nodeId },
+        overrides: { senderMembers: claim },
+      });
+      if (lie.accepted) fail('a hello that claims the node’s own id was accepted');
+      const identity = ownIdentity(node);
+      if (identity !== null) {
+        bench.step('the node’s own key at the other end');
+        const self = await bench.puppet('self', { identity });
+        for (const type of ['persistent', 'sync'] as const) {
+          const connection = await self.dial(node);
+          if (connection.kind === 'refused') continue;
+          sendHello(connection, type, { capabilities: ['gossip', 'sync'] });
+          await closedWith(connection, 4409);
+          if (connection.received.some((message) => message.type === 'hello'))
+            fail('the node said hello to its own key');
+        }
+      }
+      await madeToDialItself(bench, node, watchers[0]!);
+      await gossipReachesAll(source, watchers, 25);
+      return pass(
+        'its own key was closed with 4409, its own address gave no peer: 25 gossips went to the others',
+      );
+    },
+  },
   {
     id: 'LIF-10',
     level: 'must',
@@ -49,3 +395,61 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+/** Ways to claim another's node_id without its key. */
+function claimsOf(
+  victim: Identity,
+  connection: Joined,
+): readonly [what: string, options: Parameters<typeof tryHandshake>[2]][] {
+  const { nodeId, agentId, publicKeyBase64 } = victim;
+  const captured = JSON.parse(
+    connection.transcript.entries.find((entry) => entry.direction === 'out' && entry.kind === 'text')!.text,
+  ) as { message_id: string; timestamp: number; signature: string };
+  const whole = { node_id: nodeId, agent_id: agentId, public_key: publicKeyBase64 };
+  return [
+    [
+      'its node_id in sender and payload',
+      { changes: { node_id: nodeId }, overrides: { senderMembers: { node_id: nodeId } } },
+    ],
+    ['its node_id in the payload', { changes: { node_id: nodeId } }],
+    ['its whole sender', { changes: { node_id: nodeId }, overrides: { senderMembers: whole } }],
+    [
+      'its whole sender, signed with its key',
+      { changes: { node_id: nodeId }, overrides: { senderMembers: whole, signWith: victim } },
+    ],
+    [
+      'the id and signature of its captured hello',
+      {
+        changes: { node_id: nodeId },
+        overrides: { senderMembers: whole, messageId: captured.message_id, signature: captured.signature },
+      },
+    ],
+  ];
+}
+
+/** Lists that name the node's own address, under its own id and under another; then somebody who can be dialled. */
+async function madeToDialItself(bench: Bench, node: NodeUnderTest, peer: Joined): Promise<void> {
+  bench.step('peer lists that name the node’s own address');
+  const decoy = await bench.puppet('decoy');
+  const canBeDialled = bench.target.abilities.has('dial-back');
+  const listener = canBeDialled
+    ? await decoy.listen({ handshake: { capabilities: [], address: decoy.address } })
+    : null;
+  const stranger = `node_${'5e1f'.repeat(10)}`;
+  const entries = [
+    { node_id: stranger, address: node.address },
+    { node_id: node.nodeId, address: node.address },
+    ...(canBeDialled ? [decoy.entry] : []),
+  ];
+  peer.send('peer_exchange', peerExchange(entries));
+  if (listener !== null) await listener.nextJoined(10_000);
+  await bench.sleep(700, 'a dial of its own address that began beside that one');
+  await stillServed(peer);
+  const asker = await (await bench.puppet('asker')).join(node);
+  const list = await asker.request('peer_request', peerRequest(asker.puppet.identity.nodeId));
+  const own = (list.payload?.peers ?? []).find(
+    (entry: { node_id: string; address: string }) =>
+      entry.node_id === node.nodeId || entry.node_id === stranger || entry.address === node.address,
+  );
+  if (own !== undefined) fail('the node lists itself among its peers', own);
+}

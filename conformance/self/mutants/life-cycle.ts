@@ -1,0 +1,181 @@
+/** Faults in the life of a connection: who gets in before a hello, whose place is freed, who is taken for whom. */
+
+import type { Mutant } from '../mutant.ts';
+
+const handshake = 'node/core/handshake.ts';
+const inbound = 'node/core/inbound.ts';
+const link = 'node/core/link.ts';
+const leave = 'node.persistent.splice(node.persistent.indexOf(link), 1);';
+const ownKey = '  if (nodeId === node.me.nodeId) {\n    if (errand';
+
+export const mutants: readonly Mutant[] = [
+  {
+    id: 'before-hello-handled',
+    kills: ['LIF-01'],
+    file: inbound,
+    find: "if (link.phase === 'hello' && !mayComeBeforeHello(link, messageType)) {",
+    replace: 'if (false) {',
+    note: 'handles whatever comes before the hello',
+    mayBreak: ['HSK-09'],
+  },
+  {
+    id: 'before-hello-open',
+    kills: ['LIF-01'],
+    file: inbound,
+    find: "const closeCode = closeCodes[code] ?? (link.phase === 'hello' ? 4400 : null);",
+    replace:
+      "const closeCode = code === 'HANDSHAKE_REQUIRED' ? null : (closeCodes[code] ?? (link.phase === 'hello' ? 4400 : null));",
+    note: 'refuses what comes before the hello, but keeps the connection',
+    mayBreak: ['HSK-09', 'ENV-*'],
+    ci: true,
+  },
+  {
+    id: 'before-hello-learns',
+    kills: ['LIF-01'],
+    file: inbound,
+    find: "return messageType === 'error' || (messageType === 'peer_exchange' && link.toldFull);",
+    replace: "return messageType === 'error' || messageType === 'peer_exchange';",
+    note: 'as a dialer learns from a peer list that comes in place of a hello',
+    mayBreak: ['HSK-*', 'PEX-*'],
+  },
+  {
+    id: 'before-hello-caches',
+    kills: ['LIF-01'],
+    file: inbound,
+    find: "    return no('HANDSHAKE_REQUIRED', 'hello comes first');",
+    replace:
+      "    if (messageType === 'gossip') node.gossipCache.add(String(envelope.payload.gossip_id), link.peer.nodeId, node.nowMs);\n    return no('HANDSHAKE_REQUIRED', 'hello comes first');",
+    note: 'remembers the gossip_id of a gossip that came before the hello',
+  },
+  {
+    id: 'dialer-summary-first',
+    kills: ['LIF-01'],
+    file: handshake,
+    find: '  if (errand) sendHello(node, link);',
+    replace:
+      "  if (errand) {\n    sendHello(node, link);\n    send(node, link, 'state_summary', summaryText(node));\n  }",
+    note: 'sends its state_summary before the acceptor’s hello',
+    mayBreak: ['HSK-01', 'HSK-*', 'DSC-*'],
+  },
+  {
+    id: 'gone-peer-keeps-slot',
+    kills: ['LIF-03'],
+    file: handshake,
+    find: 'if (node.persistent.length < node.parameters.maxPeers) return true;',
+    replace: 'if (node.peers.size < node.parameters.maxPeers + 2) return true;',
+    note: 'counts peers that have gone among the 50 for a minute',
+    mayBreak: ['TOP-02', 'HBT-02', 'LIF-09'],
+  },
+  {
+    id: 'reset-peer-keeps-slot',
+    kills: ['LIF-03'],
+    file: link,
+    find: leave,
+    replace: `if (!byPeer || code !== 1006) ${leave}`,
+    note: 'keeps the place of a peer whose connection was reset',
+    mayBreak: ['HBT-02', 'TOP-*', 'DIR-05', 'LIF-09'],
+  },
+  {
+    id: 'gone-peer-in-fanout',
+    kills: ['LIF-03'],
+    file: 'node/core/announce.ts',
+    find: 'const eligible = node.persistent.filter((link) => link.gossips',
+    replace:
+      'for (const link of node.persistent) everybody.add(link);\n  const eligible = [...everybody].filter((link) => link.gossips',
+    also: [
+      {
+        file: 'node/core/announce.ts',
+        find: 'const gatherMs = 40;',
+        replace: 'const gatherMs = 40;\nconst everybody = new Set<Link>();',
+      },
+    ],
+    note: 'chooses among all that ever were peers when it gossips',
+    mayBreak: ['HBT-02', 'LIF-06', 'GRT-*', 'GAL-*', 'DIR-05'],
+    ci: true,
+  },
+  {
+    id: 'claimed-id-evicts',
+    kills: ['LIF-06'],
+    file: inbound,
+    find: "    return no('IDENTITY_MISMATCH', 'sender is not who the certificate says');",
+    replace:
+      "    const claimed = node.peers.get(sender.nodeId)?.persistent;\n    if (claimed) end(node, claimed, 4409, 'newer');\n    return no('IDENTITY_MISMATCH', 'sender is not who the certificate says');",
+    note: 'closes a peer’s connection when somebody else claims its node_id',
+    mayBreak: ['FLD-07', 'HSK-05'],
+  },
+  {
+    id: 'duplicate-older-stays',
+    kills: ['LIF-06'],
+    file: handshake,
+    find: 'if ((older.errand === null) === (newer.errand === null)) return true;',
+    replace: 'if ((older.errand === null) === (newer.errand === null)) return false;',
+    note: 'refuses a peer that comes back while its old connection looks alive',
+    mayBreak: ['TOP-*', 'DIR-05'],
+    ci: true,
+  },
+  {
+    id: 'duplicate-end-drops-newer',
+    kills: ['LIF-06'],
+    file: 'node/core/node.ts',
+    find: '      node.links.delete(input.link);',
+    replace:
+      "      const gone = node.links.get(input.link);\n      if (gone?.type === 'persistent' && gone.peer.persistent) detach(node, gone.peer.persistent, 1006, true);\n      node.links.delete(input.link);",
+    note: 'forgets the newer connection of a peer when the older one ends',
+    mayBreak: ['TOP-*', 'LIF-05'],
+  },
+  {
+    id: 'duplicate-both-stay',
+    kills: ['LIF-06'],
+    file: handshake,
+    find: "  if (older) end(node, older, 4409, 'duplicate');\n",
+    replace: '',
+    note: 'keeps two persistent connections with one peer',
+    mayBreak: ['TOP-*', 'LIF-05'],
+  },
+  {
+    id: 'self-peer',
+    kills: ['LIF-07'],
+    file: handshake,
+    find: ownKey,
+    replace: '  if (false) {\n    if (errand',
+    note: 'shakes hands with its own key',
+  },
+  {
+    id: 'self-dialled',
+    kills: ['LIF-07'],
+    file: handshake,
+    find: ownKey,
+    replace: '  if (false) {\n    if (errand',
+    also: [
+      {
+        file: handshake,
+        find: "if (errand?.kind === 'persistent' && errand.nodeId !== nodeId) {",
+        replace:
+          "if (errand?.kind === 'persistent' && errand.nodeId !== nodeId && nodeId !== node.me.nodeId) {",
+      },
+    ],
+    note: 'becomes its own peer where a list names its address',
+  },
+  {
+    id: 'self-hello-claimed',
+    kills: ['LIF-07'],
+    file: inbound,
+    find: '    sender.publicKey !== identity.publicKeyBase64 ||',
+    replace: '    (sender.nodeId !== node.me.nodeId && sender.publicKey !== identity.publicKeyBase64) ||',
+    also: [
+      {
+        file: inbound,
+        find: '    sender.nodeId !== identity.nodeId ||\n    sender.agentId !== identity.agentId',
+        replace:
+          '    (sender.nodeId !== node.me.nodeId && (sender.nodeId !== identity.nodeId ||\n    sender.agentId !== identity.agentId))',
+      },
+      {
+        file: handshake,
+        find: 'if (hello.nodeId !== link.peer.nodeId)',
+        replace: 'if (hello.nodeId !== link.peer.nodeId && hello.nodeId !== node.me.nodeId)',
+      },
+    ],
+    note: 'takes a hello that claims the node’s own identity',
+    mayBreak: ['HSK-05'],
+  },
+];
