@@ -95,13 +95,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'claimed-id-evicts',
-    kills: ['LIF-06'],
+    kills: ['LIF-06', 'FLD-07'],
     file: inbound,
     find: "    return no('IDENTITY_MISMATCH', 'sender is not who the certificate says');",
     replace:
       "    const claimed = node.peers.get(sender.nodeId)?.persistent;\n    if (claimed) end(node, claimed, 4409, 'newer');\n    return no('IDENTITY_MISMATCH', 'sender is not who the certificate says');",
     note: 'closes a peer’s connection when somebody else claims its node_id',
-    mayBreak: ['FLD-07', 'HSK-05'],
+    mayBreak: ['HSK-05'],
   },
   {
     id: 'duplicate-older-stays',
