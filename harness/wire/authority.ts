@@ -38,6 +38,8 @@ export interface CertificateOptions {
   publicKeySpki?: Uint8Array;
   /** Hex. Default: random, 16 bytes. */
   serial?: string;
+  /** Common name of the issuer in place of the CA's own; the CA signs all the same. */
+  issuerName?: string;
   /** Bytes changed after signing, e.g. a bit of the signature. */
   tamper?: (der: Buffer) => Buffer;
 }
@@ -179,7 +181,7 @@ async function issueBy(
   const made = await x509.X509CertificateGenerator.create({
     serialNumber: options.serial ?? serialFrom(),
     subject: commonName(identity.agentId),
-    issuer: issuer.name,
+    issuer: options.issuerName === undefined ? issuer.name : commonName(options.issuerName),
     notBefore: wholeSeconds(options.notBeforeMs ?? issuer.notBeforeMs),
     notAfter: wholeSeconds(options.notAfterMs ?? Date.now() + 365 * dayMs),
     publicKey: Buffer.from(certified),

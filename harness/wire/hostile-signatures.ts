@@ -104,77 +104,99 @@ export function mixedOrderSignature(secret: Uint8Array, message: Uint8Array, hol
   }
 }
 
-/** About forty signatures over `message` that are to be judged under the honest key of `secret`. */
+/** One way to deviate: the signature it makes over a message of whoever holds the secret. */
+export interface HostileKind {
+  name: string;
+  valid: boolean;
+  sign(secret: Uint8Array, publicKey: Uint8Array, message: Uint8Array): Uint8Array;
+}
+
+type Parts = { honest: Buffer; r: Buffer; s: bigint };
+
+function partsOf(secret: Uint8Array, message: Uint8Array): Parts {
+  const honest = Buffer.from(signExact(secret, message));
+  return { honest, r: honest.subarray(0, 32), s: decodeScalar(honest.subarray(32)) };
+}
+
+function bad(name: string, sign: HostileKind['sign']): HostileKind {
+  return { name, valid: false, sign };
+}
+
+/** Made of the honest signature alone. */
+function changed(name: string, change: (parts: Parts) => Uint8Array): HostileKind {
+  return bad(name, (secret, _publicKey, message) => change(partsOf(secret, message)));
+}
+
+const withS = (name: string, of: (s: bigint) => bigint): HostileKind =>
+  changed(name, ({ r, s }) => Buffer.concat([r, encodeScalar(of(s))]));
+
+const flipped = (bit: number): HostileKind =>
+  changed(`bit ${bit} flipped`, ({ honest }) => {
+    const copy = Buffer.from(honest);
+    copy[bit >> 3] = copy[bit >> 3]! ^ (1 << (bit & 7));
+    return copy;
+  });
+
+const strangeR = (name: string, r: bigint, torsion: number): HostileKind =>
+  bad(name, (secret, publicKey, message) =>
+    signWithR(secret, publicKey, message, r, torsionPoints()[torsion]!),
+  );
+
+/** About fifty; `hostileSignatures` makes them all over one message. */
+export const hostileKinds: readonly HostileKind[] = [
+  { name: 'honest', valid: true, sign: (secret, _publicKey, message) => signExact(secret, message) },
+  // S < L, so S + 14·L is below 2^256.
+  ...[1n, 2n, 3n, 4n, 7n, 8n, 14n].map((times) => withS(`S + ${times}·L`, (s) => s + times * groupOrder)),
+  withS('S = L', () => groupOrder),
+  withS('S = 0', () => 0n),
+  withS('S = 1', () => 1n),
+  withS('S = L − 1', () => groupOrder - 1n),
+  withS('S negated', (s) => groupOrder - s),
+  withS('S = 2^256 − 1', () => 2n ** 256n - 1n),
+  withS('S with bit 255', (s) => s | (1n << 255n)),
+  withS('S with bit 253', (s) => s | (1n << 253n)),
+  changed('S byte order reversed', ({ honest, r }) =>
+    Buffer.concat([r, Buffer.from(honest.subarray(32)).reverse()]),
+  ),
+  changed('R all zeros', ({ honest }) => Buffer.concat([Buffer.alloc(32), honest.subarray(32)])),
+  changed('R all ones', ({ honest }) => Buffer.concat([Buffer.alloc(32, 255), honest.subarray(32)])),
+  changed('R and S exchanged', ({ honest, r }) => Buffer.concat([honest.subarray(32), r])),
+  bad('all zeros', () => Buffer.alloc(64)),
+  bad('all ones', () => Buffer.alloc(64, 255)),
+  ...[0, 7, 8, 100, 254, 255, 256, 263, 300, 504, 511].map(flipped),
+  changed('63 bytes', ({ honest }) => honest.subarray(0, 63)),
+  changed('65 bytes', ({ honest }) => Buffer.concat([honest, Buffer.alloc(1)])),
+  changed('32 bytes', ({ r }) => r),
+  bad('empty', () => Buffer.alloc(0)),
+  changed('twice', ({ honest }) => Buffer.concat([honest, honest])),
+  bad('of another message', (secret, _publicKey, message) =>
+    signExact(secret, Buffer.concat([message, Buffer.from(' ')])),
+  ),
+  bad('by another key', (secret, _publicKey, message) =>
+    signExact(createHash('sha256').update(secret).digest(), message),
+  ),
+  ...[1, 2, 4].map((i) => strangeR(`R with torsion ${i}·T (cofactored rules take it)`, 7n, i)),
+  { ...strangeR('small-order R (identity) for which the equation holds', 0n, 0), valid: true },
+  strangeR('small-order R (2-torsion)', 0n, 4),
+  bad('identity R written with y = p + 1', (secret, publicKey, message) =>
+    unusualIdentity(secret, publicKey, message, fieldPrime + 1n),
+  ),
+  bad('identity R written with the sign bit', (secret, publicKey, message) =>
+    unusualIdentity(secret, publicKey, message, 1n | (1n << 255n)),
+  ),
+];
+
+/** All kinds over `message`, to be judged under the honest key of `secret`. */
 export function hostileSignatures(
   secret: Uint8Array,
   publicKey: Uint8Array,
   message: Uint8Array,
 ): HostileSignature[] {
-  const honest = Buffer.from(signExact(secret, message));
-  const r = honest.subarray(0, 32);
-  const s = decodeScalar(honest.subarray(32));
-  const withS = (value: bigint): Buffer => Buffer.concat([r, encodeScalar(value)]);
-  const flipped = (bit: number): Buffer => {
-    const copy = Buffer.from(honest);
-    copy[bit >> 3] = copy[bit >> 3]! ^ (1 << (bit & 7));
-    return copy;
-  };
-  const bad = (name: string, signature: Uint8Array): HostileSignature => ({ name, signature, valid: false });
-  const list: HostileSignature[] = [{ name: 'honest', signature: honest, valid: true }];
-
-  for (const times of [1n, 2n, 3n, 4n, 7n, 8n, 14n]) {
-    const value = s + times * groupOrder;
-    if (value < 2n ** 256n) list.push(bad(`S + ${times}·L`, withS(value)));
-  }
-  list.push(bad('S = L', withS(groupOrder)));
-  list.push(bad('S = 0', withS(0n)));
-  list.push(bad('S = 1', withS(1n)));
-  list.push(bad('S = L − 1', withS(groupOrder - 1n)));
-  list.push(bad('S negated', withS(groupOrder - s)));
-  list.push(bad('S = 2^256 − 1', withS(2n ** 256n - 1n)));
-  list.push(bad('S with bit 255', withS(s | (1n << 255n))));
-  list.push(bad('S with bit 253', withS(s | (1n << 253n))));
-  list.push(bad('S byte order reversed', Buffer.concat([r, Buffer.from(honest.subarray(32)).reverse()])));
-  list.push(bad('R all zeros', Buffer.concat([Buffer.alloc(32), honest.subarray(32)])));
-  list.push(bad('R all ones', Buffer.concat([Buffer.alloc(32, 255), honest.subarray(32)])));
-  list.push(bad('R and S exchanged', Buffer.concat([honest.subarray(32), r])));
-  list.push(bad('all zeros', Buffer.alloc(64)));
-  list.push(bad('all ones', Buffer.alloc(64, 255)));
-  for (const bit of [0, 7, 8, 100, 254, 255, 256, 263, 300, 504, 511])
-    list.push(bad(`bit ${bit} flipped`, flipped(bit)));
-  list.push(bad('63 bytes', honest.subarray(0, 63)));
-  list.push(bad('65 bytes', Buffer.concat([honest, Buffer.alloc(1)])));
-  list.push(bad('32 bytes', r));
-  list.push(bad('empty', Buffer.alloc(0)));
-  list.push(bad('twice', Buffer.concat([honest, honest])));
-  list.push(bad('of another message', signExact(secret, Buffer.concat([message, Buffer.from(' ')]))));
-  list.push(bad('by another key', signExact(createHash('sha256').update(secret).digest(), message)));
-
-  const points = torsionPoints();
-  for (const i of [1, 2, 4]) {
-    list.push(
-      bad(
-        `R with torsion ${i}·T (cofactored rules take it)`,
-        signWithR(secret, publicKey, message, 7n, points[i]!),
-      ),
-    );
-  }
-  list.push({
-    name: 'small-order R (identity) for which the equation holds',
-    signature: signWithR(secret, publicKey, message, 0n, Point.ZERO),
-    valid: true,
-  });
-  list.push(bad('small-order R (2-torsion)', signWithR(secret, publicKey, message, 0n, points[4]!)));
-  list.push(
-    bad('identity R written with y = p + 1', unusualIdentity(secret, publicKey, message, fieldPrime + 1n)),
-  );
-  list.push(
-    bad(
-      'identity R written with the sign bit',
-      unusualIdentity(secret, publicKey, message, 1n | (1n << 255n)),
-    ),
-  );
-  return list;
+  return hostileKinds.map(({ name, valid, sign }) => ({
+    name,
+    valid,
+    signature: sign(secret, publicKey, message),
+  }));
 }
 
 /** R is the identity in a spelling that is not canonical: a decoder would take it, a byte comparison does not. */
