@@ -1,0 +1,91 @@
+/**
+ * Two things that rows about form do again and again: the cheapest message that is answered (a `sync_digest`, which counts
+ * against no limit and changes nothing), and items that somebody else hands on. Judges nothing.
+ */
+
+import type { Style } from '../harness/wire/canonical.ts';
+import type { Connection } from '../harness/wire/connection.ts';
+import { buildEnvelope, type Overrides } from '../harness/wire/envelope.ts';
+import { announce, digestRequest, itemRequest } from '../harness/wire/gossip.ts';
+import type { Item } from '../harness/wire/items.ts';
+import type { Json, JsonObject } from '../harness/wire/json.ts';
+import type { Bench } from './bench.ts';
+import { type Attempt, answerTo } from './expect.ts';
+import { fail } from './requirement.ts';
+
+/** A signed `sync_digest`; `members` are further members of its payload, which nobody knows and everybody signs. */
+export function probeEnvelope(
+  connection: Connection,
+  members: Record<string, Json> = {},
+  overrides: Overrides = {},
+): JsonObject {
+  const { items } = connection.manners;
+  const payload = { ...digestRequest(items.root(), items.size, { prefix: 'f' }), ...members };
+  return buildEnvelope(connection.puppet.identity, 'sync_digest', payload, overrides);
+}
+
+/** Sends it and waits for what becomes of it. */
+export function probe(
+  connection: Connection,
+  members: Record<string, Json> = {},
+  overrides: Overrides = {},
+  style?: Style,
+): Promise<Attempt> {
+  return attempt(connection, probeEnvelope(connection, members, overrides), style);
+}
+
+/** Sends a ready envelope and waits for what becomes of it. */
+export function attempt(connection: Connection, envelope: JsonObject, style?: Style): Promise<Attempt> {
+  const id = connection.sendEnvelope(envelope, style);
+  return answerTo(connection, typeof envelope.message_id === 'string' ? id : null);
+}
+
+/** Announces and serves at most this many at once: they fit into one answer. */
+const mostRelayed = 20;
+
+/**
+ * Hands items on as somebody who holds them: announces them, serves what the node asks for, and says which of them it holds
+ * then. Items of a response are stored before the next message is handled (§6), so a fence ends the waiting.
+ */
+export async function relayed(
+  bench: Bench,
+  connection: Connection,
+  items: readonly Item[],
+): Promise<ReadonlySet<string>> {
+  const held = new Set<string>();
+  const { nodeId } = connection.puppet.identity;
+  for (let from = 0; from < items.length; from += mostRelayed) {
+    const some = items.slice(from, from + mostRelayed);
+    for (const item of some) connection.manners.items.add(item);
+    const hashes = some.map((item) => item.hash);
+    const asked = new Set<string>();
+    const stop = connection.onMessage((message) => {
+      if (message.payload?.gossip_type === 'request')
+        for (const hash of message.payload.item_hashes) asked.add(hash);
+    });
+    connection.send('gossip', announce(nodeId, hashes));
+    await bench.waitFor(`requests for ${hashes.length} announced items`, 10_000, () =>
+      hashes.every((hash) => asked.has(hash)),
+    );
+    stop();
+    await connection.fence();
+    for (const hash of await heldOf(connection, hashes)) held.add(hash);
+  }
+  return held;
+}
+
+/** Which of these the node serves now. */
+export async function heldOf(connection: Connection, hashes: readonly string[]): Promise<string[]> {
+  const held: string[] = [];
+  let left = [...hashes];
+  while (left.length > 0) {
+    const answer = await connection.request('gossip', itemRequest(connection.puppet.identity.nodeId, left));
+    const missing: string[] = answer.payload?.missing ?? [];
+    const here: string[] = answer.payload?.item_hashes ?? [];
+    const rest = left.filter((hash) => !missing.includes(hash) && !here.includes(hash));
+    if (rest.length === left.length) fail('an answer to a request settled no hash', answer.text);
+    held.push(...here);
+    left = rest;
+  }
+  return held;
+}
