@@ -3,7 +3,7 @@
  * were measured, met or not (they are figures, not a gate); 1 if one could not be measured; 2 wrong use.
  */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import { nodeBenches } from '../bench/nodes.ts';
 import { proxyBench } from '../bench/proxy.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import { exitWith } from './exit.ts';
+import { makeOutFolder } from './out-folder.ts';
 
 const benches: readonly Bench[] = [...nodeBenches, proxyBench, gossipBench];
 const flags = {
@@ -54,7 +55,7 @@ async function bench(argv: readonly string[]): Promise<number> {
   }
   const wanted = chosen(values.only);
   const outDir = resolve(values.out ?? 'runs/bench');
-  mkdirSync(outDir, { recursive: true });
+  makeOutFolder(outDir);
   const scratch = mkdtempSync(join(tmpdir(), 'cle-bench-'));
   const rows: Bar[] = [];
   let broken = 0;

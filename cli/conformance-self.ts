@@ -3,7 +3,7 @@
  * and says what escaped. exit 0 nothing escaped · 1 something did · 2 wrong use.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import pico from 'picocolors';
@@ -15,6 +15,7 @@ import { loadMutants, type Mutant, mutantProblems } from '../conformance/self/mu
 import { killMatrixHtml } from '../conformance/self/page.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import { exitWith } from './exit.ts';
+import { makeOutFolder } from './out-folder.ts';
 
 const usage = `npm run conformance:self -- [--part ci|full] [--only GLOB[,GLOB…]] [--trivial NAME[,NAME…]|none] [--unrelated none|short|all]
                             [--jobs N] [--seed N] [--out DIR]
@@ -51,7 +52,7 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const problem of inTheWay) console.error(pico.red(problem));
   if (inTheWay.length > 0) return 1;
   const outDir = resolve(values.out ?? join('runs', `kill-matrix-${options.seed}`));
-  mkdirSync(outDir, { recursive: true });
+  makeOutFolder(outDir);
   const matrix = await killMatrix(options);
   writeFileSync(join(outDir, 'kill-matrix.json'), `${JSON.stringify(matrix, null, 2)}\n`);
   writeFileSync(join(outDir, 'kill-matrix.html'), killMatrixHtml(matrix));

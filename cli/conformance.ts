@@ -3,7 +3,6 @@
  * where the reports are, exits 0 · 1 · 2 · 3 (docs: issue interface). Judges nothing itself.
  */
 
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import pico from 'picocolors';
@@ -20,6 +19,7 @@ import { stopOnSignals } from '../harness/run-record.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import type { NodeBundle } from '../node/bundle.ts';
 import { exitWith } from './exit.ts';
+import { makeOutFolder } from './out-folder.ts';
 
 const flags = {
   command: { type: 'string' },
@@ -109,11 +109,7 @@ function optionsOf(values: Flags, selection: Selection): RunOptions {
   if (file !== undefined && (values.reason ?? '').trim() === '')
     throw new UsageError('--write-baseline needs --reason TEXT: why these failures are known');
   const outDir = resolve(values.out ?? join('runs', `conformance-${seed}`));
-  try {
-    mkdirSync(outDir, { recursive: true });
-  } catch (error) {
-    throw new UsageError(`--out ${outDir}: ${(error as Error).message}`);
-  }
+  makeOutFolder(outDir);
   return {
     selection,
     seed,

@@ -3,7 +3,7 @@
  * the run folder and what the person reads at the end; measures and judges nothing.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join, relative, resolve as resolvePath } from 'node:path';
 import pico from 'picocolors';
 import { runScenario } from '../chaos/run.ts';
@@ -17,10 +17,10 @@ import { resolve } from '../harness/resolve.ts';
 import { stopOnSignals } from '../harness/run-record.ts';
 import { type Judged, reportModel, verdictJson } from '../harness/summary.ts';
 import { sweep } from '../harness/sweep.ts';
-import { UsageError } from '../harness/usage-error.ts';
 import { exitCode, type Verdict } from '../harness/verdict.ts';
 import { bundleNode } from '../node/bundle.ts';
 import { openLiveView } from './live-view.ts';
+import { makeOutFolder } from './out-folder.ts';
 import type { RunArguments } from './testnet-arguments.ts';
 import { findScenario } from './testnet-scenarios.ts';
 
@@ -78,11 +78,8 @@ export async function runTestnet(asked: RunArguments, print: (line: string) => v
 function makeOutDir(out: string | null, plan: Plan): string {
   const stamp = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const folder = resolvePath(out ?? join('runs', `${stamp}-${plan.scenario}-${plan.seed}-${process.pid}`));
-  try {
-    mkdirSync(join(folder, 'logs'), { recursive: true });
-  } catch (error) {
-    throw new UsageError(`--out: ${folder} cannot be made: ${(error as Error).message}`);
-  }
+  makeOutFolder(folder);
+  makeOutFolder(join(folder, 'logs'));
   return folder;
 }
 

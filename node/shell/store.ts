@@ -5,7 +5,7 @@
  */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ClassicLevel } from 'classic-level';
 import type { Restored, StoredItem } from '../core/types.ts';
 import { ConfigurationError, reasonOf } from './configuration.ts';
@@ -51,7 +51,7 @@ const RECORD = 'r:';
 /** Opens or makes the store in `dataDir`; what cannot be opened nor repaired is a ConfigurationError. */
 export async function openStore(dataDir: string, source: string, note: Note): Promise<Store> {
   try {
-    mkdirSync(dataDir, { recursive: true });
+    makeFolder(dataDir);
   } catch (error) {
     throw new ConfigurationError(`${source}: data_dir: ${reasonOf(error)}`);
   }
@@ -59,6 +59,19 @@ export async function openStore(dataDir: string, source: string, note: Note): Pr
   const level = await openRepairing(location, source, note);
   reportDropped(location, note);
   return createStore(level, location, note);
+}
+
+/** Node's own `recursive` never returns where a parent is there but refuses every child with ENOENT, such as /proc. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(folder) === folder) throw error;
+    makeFolder(dirname(folder));
+    mkdirSync(folder);
+  }
 }
 
 async function openRepairing(location: string, source: string, note: Note): Promise<Level> {
