@@ -16,8 +16,8 @@ import type { NodeFolder } from '../process/node-files.ts';
 import { boundLog, remark } from '../process/node-log.ts';
 import { type ProbeOutcome, probe } from '../process/probe.ts';
 import { containerUserText } from './folder.ts';
-import { CONTAINER_CONFIG, CONTAINER_FOLDER } from './image.ts';
 import type { SingleGround } from './single.ts';
+import { startSingle } from './single-container.ts';
 
 export interface SingleLife {
   readonly ground: SingleGround;
@@ -58,22 +58,17 @@ export async function start(life: SingleLife): Promise<void> {
   const { name, logFile } = life;
   if (life.running) throw new Error(`${name} is already running`);
   Object.assign(life, { state: 'planned', failure: null, exit: null, readyAt: null, told: false });
-  life.container ??= await create(life);
-  const { container } = life;
   if (life.over) throw new Error(`${name} was stopped for good`);
   remark(logFile, 'start');
-  const logged = await attachLog(life, container);
-  try {
-    await container.start();
-  } catch (error) {
+  const { container, logEnd } = await startContainer(life).catch((error: unknown) => {
     throw fail(life, `could not be started: ${engineWords(error)}`);
-  }
+  });
   life.startedAt = performance.now();
   life.running = true;
   const bounding = setInterval(() => boundLog(logFile), logCheckMs);
   bounding.unref();
   setState(life, 'starting');
-  life.ending = watchEnd(life, container, logged).finally(() => clearInterval(bounding));
+  life.ending = watchEnd(life, container, logEnd).finally(() => clearInterval(bounding));
   life.readiness = watchReadiness(life, life.startedAt);
   // A failure shows in `state` and `failure`; who waits for readiness gets it thrown.
   life.readiness.catch(() => {});
@@ -81,28 +76,31 @@ export async function start(life: SingleLife): Promise<void> {
   if (life.ground.local) life.pid = (await container.inspect()).State.Pid || null;
 }
 
-function create(life: SingleLife): Promise<Docker.Container> {
+/** The first time it is made, then the same one is started again. */
+async function startContainer(
+  life: SingleLife,
+): Promise<{ container: Docker.Container; logEnd: Promise<unknown> }> {
   const { docker, image, network, labels } = life.ground;
-  return docker.createContainer({
+  if (life.container !== null) {
+    const { end: logEnd } = await attachLog(life, life.container);
+    await life.container.start();
+    return { container: life.container, logEnd };
+  }
+  let logEnd: Promise<unknown> = Promise.resolve();
+  await startSingle({
+    image: image.replace(/^sha256:/, ''),
     name: `${network}-${life.name}`,
-    Image: image,
-    Labels: labels,
-    User: containerUserText(),
-    Env: [`CLE_CONFIG=${CONTAINER_CONFIG}`, 'HOME=/tmp'],
-    AttachStdout: true,
-    AttachStderr: true,
-    HostConfig: {
-      NetworkMode: network,
-      Binds: [`${life.files.folder}:${CONTAINER_FOLDER}`],
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges'],
-      ReadonlyRootfs: true,
-      Tmpfs: { '/tmp': 'rw,mode=1777' },
-      // Every byte goes into the log file through us; the engine need not keep another copy.
-      LogConfig: { Type: 'none', Config: {} },
+    network,
+    address: life.ip,
+    user: containerUserText(),
+    labels,
+    folder: life.files.folder,
+    created: async (id) => {
+      life.container = docker.getContainer(id);
+      ({ end: logEnd } = await attachLog(life, life.container));
     },
-    NetworkingConfig: { EndpointsConfig: { [network]: { IPAMConfig: { IPv4Address: life.ip } } } },
   });
+  return { container: life.container!, logEnd };
 }
 
 /** From before the start on, so that no line is missed; resolves when the engine has closed the stream. */
@@ -124,12 +122,12 @@ async function attachLog(life: SingleLife, container: Docker.Container): Promise
 async function watchEnd(
   life: SingleLife,
   container: Docker.Container,
-  log: { end: Promise<unknown> },
+  logEnd: Promise<unknown>,
 ): Promise<Exit> {
   const { StatusCode } = (await container.wait()) as { StatusCode: number };
   const at = performance.now();
   // Its last words come by another way than the news of its end.
-  await within(log.end, 2_000);
+  await within(logEnd, 2_000);
   const ended: Exit = { ...exitOf(StatusCode), at };
   Object.assign(life, { exit: ended, running: false, pid: null });
   if (life.told) {
