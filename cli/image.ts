@@ -4,6 +4,7 @@
  */
 
 import { parseArgs } from 'node:util';
+import type Docker from 'dockerode';
 import { connectDocker } from '../harness/engines/docker/connect.ts';
 import { nodeImage } from '../harness/engines/docker/image.ts';
 import { UsageError } from '../harness/usage-error.ts';
@@ -39,8 +40,8 @@ function parsed(argv: readonly string[]): { tag?: string; help?: boolean } {
 }
 
 /** `registry:5000/name` has a colon and no tag. */
-async function named(made: { tag(options: object): Promise<unknown> }, name: string): Promise<void> {
-  const [, repo, tag = 'latest'] = name.match(/^(.+?)(?::([^:/]+))?$/) ?? [];
+async function named(made: Docker.Image, name: string): Promise<void> {
+  const [, repo = '', tag = 'latest'] = name.match(/^(.+?)(?::([^:/]+))?$/) ?? [];
   try {
     await made.tag({ repo, tag });
   } catch (error) {

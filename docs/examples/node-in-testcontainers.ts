@@ -43,23 +43,23 @@ async function startNode(
         ? []
         : [{ host: bootstrap.name, port: 8888, publicKey: bootstrap.identity.publicKeyBase64 }],
   };
-  return (
-    new GenericContainer(image!)
-      .withNetwork(network)
-      .withNetworkAliases(name)
-      .withCopyContentToContainer([
-        { target: '/cle/cle.yaml', content: configText('/cle', files) },
-        // The node is not root, and what is copied belongs to root.
-        { target: '/cle/node.key', content: files.keyPem, mode: 0o444 },
-        { target: '/cle/node.crt', content: files.certificatePem },
-        { target: '/cle/ca.crt', content: files.caPem },
-      ])
-      .withDroppedCapabilities('ALL')
-      .withExposedPorts(8888)
-      // Not the default strategy, which wants a shell in the image.
-      .withWaitStrategy(Wait.forLogMessage(/"event":"started".*"listen"/))
-      .start()
-  );
+  // The first is up when it listens, the second when it has found the first.
+  const up = bootstrap === null ? /"event":"started".*"listen"/ : /"event":"peer"/;
+  // A strategy is needed: the default one wants a shell in the image.
+  return new GenericContainer(image!)
+    .withNetwork(network)
+    .withNetworkAliases(name)
+    .withCopyContentToContainer([
+      { target: '/cle/cle.yaml', content: configText('/cle', files) },
+      // The node is not root, and what is copied belongs to root.
+      { target: '/cle/node.key', content: files.keyPem, mode: 0o444 },
+      { target: '/cle/node.crt', content: files.certificatePem },
+      { target: '/cle/ca.crt', content: files.caPem },
+    ])
+    .withDroppedCapabilities('ALL')
+    .withExposedPorts(8888)
+    .withWaitStrategy(Wait.forLogMessage(up))
+    .start();
 }
 
 const network = await new Network().start();
