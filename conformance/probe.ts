@@ -1,6 +1,6 @@
 /**
- * Two things that rows about form do again and again: the cheapest message that is answered (a `sync_digest`, which counts
- * against no limit and changes nothing), and items that somebody else hands on. Judges nothing.
+ * What rows about form do again and again: send the cheapest message that is answered (a `sync_digest`, which counts
+ * against no limit and changes nothing), speak in another's name, and hand on items.
  */
 
 import type { Style } from '../harness/wire/canonical.ts';
@@ -10,8 +10,10 @@ import { announce, digestRequest, itemRequest } from '../harness/wire/gossip.ts'
 import type { Item } from '../harness/wire/items.ts';
 import type { Json, JsonObject } from '../harness/wire/json.ts';
 import type { Bench } from './bench.ts';
-import { type Attempt, answerTo } from './expect.ts';
+import { type Attempt, answerTo, refusedWithTwin } from './expect.ts';
+import type { Joined, Puppet } from './puppet.ts';
 import { fail } from './requirement.ts';
+import type { NodeUnderTest } from './target.ts';
 
 /** A signed `sync_digest`; `members` are further members of its payload, which nobody knows and everybody signs. */
 export function probeEnvelope(
@@ -38,6 +40,32 @@ export function probe(
 export function attempt(connection: Connection, envelope: JsonObject, style?: Style): Promise<Attempt> {
   const id = connection.sendEnvelope(envelope, style);
   return answerTo(connection, typeof envelope.message_id === 'string' ? id : null);
+}
+
+/** Refused on a fresh connection with the code and the close of check 4; the twin comes on another. */
+export async function mismatch(
+  bench: Bench,
+  node: NodeUnderTest,
+  puppet: Puppet,
+  what: string,
+  spoil: (connection: Joined) => JsonObject,
+): Promise<void> {
+  const connection = await puppet.join(node);
+  await refusedWithTwin(bench, {
+    what,
+    code: 'IDENTITY_MISMATCH',
+    close: 4401,
+    bad: () => {
+      const id = connection.sendEnvelope(spoil(connection));
+      return answerTo(connection, id, { awaitClose: true });
+    },
+    twin: async () => {
+      const fresh = await puppet.join(node);
+      const outcome = await probe(fresh);
+      await fresh.close();
+      return outcome;
+    },
+  });
 }
 
 /** Announces and serves at most this many at once: they fit into one answer. */

@@ -93,13 +93,17 @@ export function mixedOrderKey(secret: Uint8Array): { publicKey: Buffer; scalar: 
   return { publicKey: Buffer.from(point.add(torsion).toBytes()), scalar, torsion };
 }
 
-/** Under a mixed-order key: valid iff k is a multiple of 8 (`holds`), which is searched for. */
+/**
+ * Under a mixed-order key: valid iff k is a multiple of 8 (`holds`), which is searched for. Whether k is taken modulo L or as
+ * SHA-512 gave it matters under such a key alone, and the profile does not say: both agree here.
+ */
 export function mixedOrderSignature(secret: Uint8Array, message: Uint8Array, holds: boolean): Uint8Array {
   const { publicKey, scalar } = mixedOrderKey(secret);
   for (let i = 1n; ; i += 1n) {
     const encoded = Buffer.from(Point.BASE.multiply(i).toBytes());
     const k = challengeOf(encoded, publicKey, message);
-    if ((k % 8n === 0n) === holds)
+    const whole = createHash('sha512').update(encoded).update(publicKey).update(message).digest();
+    if ((k % 8n === 0n) === holds && (whole[0]! % 8 === 0) === holds)
       return Buffer.concat([encoded, encodeScalar(etc.mod(i + k * scalar, groupOrder))]);
   }
 }

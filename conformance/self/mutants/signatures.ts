@@ -1,0 +1,439 @@
+/** Faults in what a signature binds, in how it is read and judged, and in what follows from a bad one. */
+
+import type { Mutant } from '../mutant.ts';
+
+const inbound = 'node/core/inbound.ts';
+const item = 'node/core/item.ts';
+const signing = 'node/shell/signing.ts';
+const base64 = 'node/core/base64.ts';
+const canonicalBase64 = "return bytes.toString('base64') === text ? bytes : null;";
+const lengthOfText = 'if (length !== undefined && text.length !== Math.ceil(length / 3) * 4) return null;';
+const sodiumSays = 'if (sodiumVerify(sodium, publicKey, message, signature)) return true;';
+const smallR = 'return isSmallOrder(signature) && opensslVerifyStrictly(publicKey, message, signature);';
+const verified =
+  'const isGood = node.world.verify(link.identity.publicKey, asciiBytes(texts.signing), signature);';
+const notSigned =
+  "if (!signature || !(isRepeated || isSigned(node, link, texts, signature)))\n    return no('INVALID_SIGNATURE', 'signature');";
+const isReplay = 'node.messageIds.has(nodeId, envelope.messageId, node.nowMs)';
+const isOff = 'Math.abs(envelope.timestamp - wallMs / 1000) > skewSeconds';
+const details = 'details: { now: float(wallMs / 1000) }';
+
+const reducedS = `const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+      const s = BigInt('0x' + Buffer.from(signature.subarray(32)).reverse().toString('hex')) % order;
+      const reduced = Buffer.from(s.toString(16).padStart(64, '0'), 'hex').reverse();`;
+
+export const mutants: readonly Mutant[] = [
+  {
+    id: 'signature-not-checked',
+    kills: ['SIG-03', 'SIG-04'],
+    file: inbound,
+    find: '!(isRepeated || isSigned(node, link, texts, signature))',
+    replace: 'isRepeated === null',
+    note: 'looks at the form of a signature only',
+    mayBreak: ['SIG-06', 'SIG-08', 'HSK-06'],
+    ci: true,
+  },
+  {
+    id: 'signature-remembered',
+    kills: ['SIG-03'],
+    file: inbound,
+    find: verified,
+    replace: `const memory: Set<string> = ((globalThis as any).signatures ??= new Set());
+  const isGood = memory.has(texts.whole.slice(-200)) || node.world.verify(link.identity.publicKey, asciiBytes(texts.signing), signature) || memory.has(Buffer.from(signature).toString('hex'));
+  if (isGood) memory.add(Buffer.from(signature).toString('hex'));`,
+    note: 'remembers signatures that were good, not what they signed',
+  },
+  {
+    id: 'signature-checked-once',
+    kills: ['SIG-03', 'SIG-04'],
+    file: inbound,
+    find: notSigned,
+    replace: `if (!signature || !(link.phase === 'open' || isSigned(node, link, texts, signature)))
+    return no('INVALID_SIGNATURE', 'signature');`,
+    note: 'verifies the hello alone, as TLS would do the rest',
+    mayBreak: ['SIG-06', 'SIG-08'],
+  },
+  {
+    id: 'signature-of-payload-too',
+    kills: ['SIG-03'],
+    file: inbound,
+    find: notSigned,
+    replace: `const alike = ((node as any).alike ??= new Map<string, string>()) as Map<string, string>;
+  const body = JSON.stringify(envelope.payload, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
+  if (!signature || !(isRepeated || alike.get(body) === envelope.signature || isSigned(node, link, texts, signature)))
+    return no('INVALID_SIGNATURE', 'signature');
+  alike.set(body, envelope.signature);`,
+    note: 'takes a message whose payload it knows under that signature',
+  },
+  {
+    id: 'gossip-unverified',
+    kills: ['SIG-04'],
+    file: inbound,
+    find: '!(isRepeated || isSigned(node, link, texts, signature))',
+    replace: "!(isRepeated || messageType === 'gossip' || isSigned(node, link, texts, signature))",
+    note: 'does not verify gossip',
+    mayBreak: ['HBT-05'],
+  },
+  {
+    id: 'sync-unverified',
+    kills: ['SIG-04'],
+    file: inbound,
+    find: '!(isRepeated || isSigned(node, link, texts, signature))',
+    replace: '!(isRepeated || /^state_|^peer_/.test(messageType) || isSigned(node, link, texts, signature))',
+    note: 'does not verify peer lists and state messages',
+  },
+  {
+    id: 'commits-alone-verified',
+    kills: ['SIG-04'],
+    file: inbound,
+    find: '!(isRepeated || isSigned(node, link, texts, signature))',
+    replace:
+      "!(isRepeated || !['hello', 'commit', 'sync_digest'].includes(messageType) || isSigned(node, link, texts, signature))",
+    note: 'verifies only some types, and challenges and confirms are not among them',
+  },
+  {
+    id: 'item-signature-not-checked',
+    kills: ['SIG-04'],
+    file: item,
+    find: "return good ? item : refuse('INVALID_SIGNATURE', 'signature of the item');",
+    replace: 'return item;',
+    note: "does not judge the signatures of others' items",
+    mayBreak: ['SIG-06', 'SIG-07', 'AUT-01', 'AUT-04'],
+  },
+  {
+    id: 'verifies-by-embedded-key',
+    kills: ['SIG-04'],
+    file: inbound,
+    find: 'sender.publicKey !== identity.publicKeyBase64 ||',
+    replace: '',
+    also: [
+      {
+        file: inbound,
+        find: verified,
+        replace: `const claimed = decodeBase64(JSON.parse(texts.whole).sender.public_key, 32) ?? link.identity.publicKey;
+  const isGood = node.world.verify(claimed, asciiBytes(texts.signing), signature);`,
+      },
+    ],
+    note: 'verifies with the key in the message and does not compare it with the certificate',
+    mayBreak: ['HSK-05', 'SIG-05'],
+  },
+  {
+    id: 'node-id-not-compared',
+    kills: ['SIG-05'],
+    file: inbound,
+    find: 'sender.nodeId !== identity.nodeId ||',
+    replace: '',
+    note: "does not compare a message's node_id with the certificate",
+    mayBreak: ['HSK-05', 'SIG-03'],
+    ci: true,
+  },
+  {
+    id: 'item-author-not-compared',
+    kills: ['SIG-05'],
+    file: item,
+    find: 'certificate.nodeId !== sender.nodeId ||',
+    replace: '',
+    note: "takes an item whose node_id is not that of its author's key",
+    mayBreak: ['AUT-01', 'AUT-04'],
+  },
+  {
+    id: 'item-agent-not-compared',
+    kills: ['SIG-05'],
+    file: item,
+    find: 'certificate.agentId !== sender.agentId ||',
+    replace: '',
+    note: "takes an item in another agent's name",
+    mayBreak: ['AUT-01', 'AUT-03', 'AUT-04'],
+  },
+  {
+    id: 'signature-range-unchecked',
+    kills: ['SIG-06'],
+    file: signing,
+    find: sodiumSays,
+    replace: `${reducedS}
+      if (sodiumVerify(sodium, publicKey, message, Buffer.concat([signature.subarray(0, 32), reduced]))) return true;`,
+    note: 'takes S modulo L',
+    ci: true,
+  },
+  {
+    id: 'signature-range-by-bits',
+    kills: ['SIG-06'],
+    file: signing,
+    find: sodiumSays,
+    replace: `${reducedS}
+      if (signature[63]! < 32 && sodiumVerify(sodium, publicKey, message, Buffer.concat([signature.subarray(0, 32), reduced]))) return true;`,
+    note: 'looks only at the three highest bits of S, as old code does',
+  },
+  {
+    id: 'signature-cofactored',
+    kills: ['SIG-06'],
+    file: signing,
+    find: sodiumSays,
+    replace: `noble.hashes.sha512 = (bytes) => new Uint8Array(createHash('sha512').update(bytes).digest());
+      if (noble.verify(Uint8Array.from(signature), Uint8Array.from(message), Uint8Array.from(publicKey), { zip215: false })) return true;`,
+    also: [
+      {
+        file: signing,
+        find: '  createPrivateKey,\n',
+        replace: '  createHash,\n  createPrivateKey,\n',
+      },
+      {
+        file: signing,
+        find: 'export interface Signing {',
+        replace: "import * as noble from '@noble/ed25519';\nexport interface Signing {",
+      },
+    ],
+    note: 'verifies with the cofactor, as several libraries do',
+    mayBreak: ['SIG-07'],
+  },
+  {
+    id: 'small-order-keys-accepted',
+    kills: ['SIG-07'],
+    file: signing,
+    find: smallR,
+    replace: 'return opensslVerifyStrictly(publicKey, message, signature);',
+    also: [
+      {
+        file: signing,
+        find: 'signature.length !== 64 || isRefusedKey(publicKey)',
+        replace: 'signature.length !== 64',
+      },
+    ],
+    note: 'leaves keys to OpenSSL, which takes points of small order',
+    ci: true,
+  },
+  {
+    id: 'small-order-five-forms',
+    kills: ['SIG-07'],
+    file: signing,
+    find: smallR,
+    replace: 'return opensslVerifyStrictly(publicKey, message, signature);',
+    also: [
+      {
+        file: signing,
+        find: "  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',\n",
+        replace: '',
+      },
+    ],
+    note: 'knows some of the points of small order',
+  },
+  {
+    id: 'non-canonical-keys-accepted',
+    kills: ['SIG-07'],
+    file: signing,
+    find: smallR,
+    replace: 'return opensslVerifyStrictly(publicKey, message, signature);',
+    also: [{ file: signing, find: 'isNonCanonicalY(publicKey) || isSmallOrder', replace: 'isSmallOrder' }],
+    note: 'takes keys with y ≥ p',
+  },
+  {
+    id: 'bad-signature-applied',
+    kills: ['SIG-08'],
+    file: inbound,
+    find: "return no('INVALID_SIGNATURE', 'signature');",
+    replace: "no('INVALID_SIGNATURE', 'signature');",
+    note: 'answers INVALID_SIGNATURE and goes on',
+    mayBreak: ['SIG-02', 'SIG-03', 'SIG-04'],
+  },
+  {
+    id: 'bad-signature-closes',
+    kills: ['SIG-08'],
+    file: inbound,
+    find: 'VERSION_MISMATCH: 4426,',
+    replace: 'VERSION_MISMATCH: 4426,\n  INVALID_SIGNATURE: 4400,',
+    note: 'closes after one bad signature',
+    mayBreak: ['SIG-02', 'SIG-03', 'SIG-04', 'SIG-06', 'SIG-10', 'ENV-07', 'AUT-03'],
+  },
+  {
+    id: 'bad-messages-never-close',
+    kills: ['SIG-08'],
+    file: 'node/core/link.ts',
+    find: 'if (link.badAtMs.length < 100) return;',
+    replace: 'return;',
+    note: 'never closes, however many bad messages come',
+    mayBreak: ['PRF-01', 'FLD-07'],
+  },
+  {
+    id: 'bad-count-never-ends',
+    kills: ['SIG-08'],
+    file: 'node/core/link.ts',
+    find: 'if (node.nowMs - link.badAtMs.shift()! <= 10_000)',
+    replace: 'if (node.nowMs - link.badAtMs.shift()! <= 10_000_000)',
+    note: 'counts bad messages over the life of a connection',
+  },
+  {
+    id: 'bad-messages-per-peer',
+    kills: ['SIG-08'],
+    file: 'node/core/link.ts',
+    find: 'link.badAtMs.push(node.nowMs);',
+    replace:
+      'const kept = link.peer as unknown as { badAtMs?: number[] };\n  link.badAtMs = kept.badAtMs ??= [];\n  link.badAtMs.push(node.nowMs);',
+    note: 'counts the bad messages of all connections of a peer together',
+  },
+  {
+    id: 'malformed-uncounted',
+    kills: ['SIG-08'],
+    file: inbound,
+    find: "} else if (code === 'MALFORMED' || code === 'INVALID_SIGNATURE') {",
+    replace: "} else if (code === 'INVALID_SIGNATURE') {",
+    note: 'counts bad signatures, but not malformed messages',
+  },
+  {
+    id: 'tenth-bad-message-closes',
+    kills: ['SIG-08'],
+    file: 'node/core/link.ts',
+    find: 'if (link.badAtMs.length < 100) return;',
+    replace: 'if (link.badAtMs.length < 10) return;',
+    note: 'closes after ten bad messages',
+    mayBreak: ['SIG-02', 'SIG-03', 'SIG-04', 'SIG-06', 'SIG-10', 'ENV-02', 'ENV-05', 'CAN-06', 'CAN-07'],
+  },
+  {
+    id: 'replays-accepted',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: isReplay,
+    replace: 'nodeId === null',
+    note: 'remembers no message ids',
+    ci: true,
+  },
+  {
+    id: 'replays-of-one-connection',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: isReplay,
+    replace: '((link as any).ids ??= new Set()).size === ((link as any).ids.add(envelope.messageId)).size',
+    note: 'remembers ids per connection',
+  },
+  {
+    id: 'message-ids-of-all-peers',
+    kills: ['SIG-09'],
+    file: 'node/core/seen.ts',
+    find: 'return this.#peers.get(nodeId)?.has(messageId, nowMs) ?? false;',
+    replace: 'return nodeId !== null && [...this.#peers.values()].some((ids) => ids.has(messageId, nowMs));',
+    note: "takes another peer's id for a replay",
+  },
+  {
+    id: 'refused-ids-remembered',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: 'const refusal = type.handle(node, link, received);',
+    replace:
+      'node.messageIds.add(nodeId, envelope.messageId, node.nowMs, print);\n  const refusal = type.handle(node, link, received);',
+    note: 'remembers the ids of messages that it refused',
+  },
+  {
+    id: 'stale-accepted',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: isOff,
+    replace: 'envelope.timestamp - wallMs / 1000 > skewSeconds',
+    note: 'takes messages of any age',
+  },
+  {
+    id: 'future-accepted',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: isOff,
+    replace: 'wallMs / 1000 - envelope.timestamp > skewSeconds',
+    note: 'takes messages from the future',
+  },
+  {
+    id: 'stale-after-a-minute',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: 'const skewSeconds = 300;',
+    replace: 'const skewSeconds = 60;',
+    note: 'takes messages 60 s off at most',
+  },
+  {
+    id: 'stale-after-an-hour',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: 'const skewSeconds = 300;',
+    replace: 'const skewSeconds = 3_000;',
+    note: 'takes messages 3 000 s off',
+  },
+  {
+    id: 'stale-without-now',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: details,
+    replace: 'details: {}',
+    note: 'does not say what its clock shows',
+  },
+  {
+    id: 'stale-now-in-ms',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: details,
+    replace: 'details: { now: float(wallMs) }',
+    note: 'says its clock in milliseconds',
+  },
+  {
+    id: 'replays-of-last-hundred',
+    kills: ['SIG-09'],
+    file: 'node/core/seen.ts',
+    find: 'const messagesPerPeer = 10_000;',
+    replace: 'const messagesPerPeer = 100;',
+    note: 'remembers a hundred ids',
+  },
+  {
+    id: 'base64-lenient',
+    kills: ['SIG-10'],
+    file: base64,
+    find: canonicalBase64,
+    replace: 'return bytes;',
+    also: [{ file: base64, find: lengthOfText, replace: '' }],
+    note: "takes whatever Node's decoder takes",
+    mayBreak: ['AUT-01', 'AUT-04', 'SIG-02', 'CKP-01'],
+    ci: true,
+  },
+  {
+    id: 'base64-unpadded',
+    kills: ['SIG-10'],
+    file: base64,
+    find: canonicalBase64,
+    replace: "return bytes.toString('base64').replace(/=+$/, '') === text.replace(/=+$/, '') ? bytes : null;",
+    also: [{ file: base64, find: lengthOfText, replace: '' }],
+    note: 'does not care for padding',
+    mayBreak: ['AUT-01', 'AUT-04'],
+  },
+  {
+    id: 'base64-url-alphabet',
+    kills: ['SIG-10'],
+    file: base64,
+    find: canonicalBase64,
+    replace:
+      "return bytes.toString('base64') === text.replaceAll('-', '+').replaceAll('_', '/') ? bytes : null;",
+    note: 'takes the URL alphabet, too',
+    mayBreak: ['AUT-01', 'AUT-04'],
+  },
+  {
+    id: 'base64-spare-bits',
+    kills: ['SIG-10'],
+    file: base64,
+    find: canonicalBase64,
+    replace: 'return /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0 ? bytes : null;',
+    note: 'does not look at the unused bits',
+    mayBreak: ['AUT-01', 'AUT-04'],
+  },
+  {
+    id: 'base64-white-space',
+    kills: ['SIG-10'],
+    file: base64,
+    find: canonicalBase64,
+    replace: "return bytes.toString('base64') === text.replace(/[\\r\\n]/g, '') ? bytes : null;",
+    also: [{ file: base64, find: lengthOfText, replace: '' }],
+    note: 'skips line ends, as Go does',
+    mayBreak: ['AUT-01', 'AUT-04'],
+  },
+  {
+    id: 'key-base64-lenient',
+    kills: ['SIG-10'],
+    file: inbound,
+    find: 'sender.publicKey !== identity.publicKeyBase64 ||',
+    replace: "!Buffer.from(sender.publicKey, 'base64').equals(identity.publicKey) ||",
+    note: 'compares keys after a lenient decoder',
+    mayBreak: ['HSK-05'],
+  },
+];
