@@ -64,7 +64,7 @@ export interface Telling {
 
 /** Sends an announce; returns its gossip_id. */
 export function tell(bench: Bench, from: Joined, options: Telling = {}): string {
-  const { hashes = [], topic = 'news', ttl = 2, id = bench.uuid(), changes = {} } = options;
+  const { hashes = [], topic = 'new_commit', ttl = 2, id = bench.uuid(), changes = {} } = options;
   const origin = options.origin ?? from.puppet.identity.nodeId;
   from.send('gossip', announce(origin, hashes, { topic, ttl, changes: { gossip_id: id, ...changes } }));
   return id;

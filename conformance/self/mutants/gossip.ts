@@ -152,7 +152,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['GRT-05'],
     file: announcing,
     find: 'gossipId: node.world.uuid(),',
-    replace: "gossipId: node.world.uuid().replace(/-4/, '-1'),",
+    replace: "gossipId: node.world.uuid().replace(/^(.{14})4/, '$11'),",
     note: 'makes gossip ids of version 1',
     mayBreak: ['GFM-01'],
   },

@@ -1,0 +1,285 @@
+/** § 5.1 Gossip messages: items that are handed on, as their authors signed them, and bodies that are none. */
+
+import { canonical, type Style } from '../../harness/wire/canonical.ts';
+import { buildEnvelope, flippedBit, resigned, tampered } from '../../harness/wire/envelope.ts';
+import { itemResponse } from '../../harness/wire/gossip.ts';
+import { buildItem, type Item, itemHash, itemOf } from '../../harness/wire/items.ts';
+import { float, type Json, type JsonObject, raw } from '../../harness/wire/json.ts';
+import type { Message } from '../../harness/wire/message.ts';
+import type { Bench } from '../bench.ts';
+import { accepted, served, stateOf, stillServed, untilServed } from '../expect.ts';
+import { circle, fenced, ownAnnounces, tell } from '../gossiping.ts';
+import type { Joined, Puppet } from '../puppet.ts';
+import { fail, pass, type Requirement } from '../requirement.ts';
+
+const refusal =
+  'Profile §6: "A refused body counts against the peer that sent it (a response with refused bodies is one `INVALID_SIGNATURE` in the count of §3.2), never against its hash: the true item under that hash must still be accepted, and the good items beside it are."';
+
+export const rows: readonly Requirement[] = [
+  {
+    id: 'GFM-05',
+    level: 'must',
+    section: '5.1',
+    role: 's',
+    quote: 'a hash that `item_hashes` names counts as served, whatever came under it',
+    reading:
+      'A body that does not hash to the announced hash, or is no valid item, is not stored and not spread; good items beside it are taken, and the true one from another peer.',
+    ruling: refusal,
+    mutants: [
+      'fetch-by-claimed-hash',
+      'fetch-unverified',
+      'fetch-bad-voids-response',
+      'fetch-counts-each-body',
+    ],
+    needs: [],
+    durationHintMs: 3_000,
+    cpu: 0.4,
+    test: async (bench) => {
+      const around = await circle(bench, 4);
+      const [liar, honest] = around.peers;
+      const observer = await (await bench.puppet('observer')).join(around.node);
+      const [writer, stranger] = await bench.puppets(2, 'writer');
+      liar!.manners.serveItems = false;
+      for (const [what, bodyFor] of Object.entries(wrongBodies(stranger!))) {
+        bench.step(`${what} under an announced hash`);
+        const [item, beside] = [writer!.commit(), writer!.commit()];
+        const body = bodyFor(item);
+        const request = await requestFor(bench, liar!, [item, beside]);
+        const { nodeId } = liar!.puppet.identity;
+        const names = [item.hash, beside.hash];
+        liar!.send('gossip', itemResponse(nodeId, request.id, [body, beside.envelope], names));
+        await untilServed(bench, observer, beside.hash, 8_000);
+        await liar!.fence();
+        if ((await served(observer, item.hash)) !== null) fail(`${what} is served under the announced hash`);
+        const own = itemHash(body);
+        if (!valid.has(what) && (await served(observer, own)) !== null)
+          fail(`${what} is served under its own hash`);
+        const { hashes } = await stateOf(observer);
+        if (hashes?.includes(item.hash)) fail(`a hash under which ${what} came is counted in the state`);
+        honest!.manners.items.add(item);
+        tell(bench, honest!, { hashes: [item.hash], topic: 'new_commit', ttl: 0 });
+        const true_ = await untilServed(bench, observer, item.hash, 8_000);
+        expectSame(true_, item, `the true item after ${what}`);
+        await fenced(around);
+        if ([item.hash, own].some((hash) => ownAnnounces(around, hash).length > 0))
+          fail(`${what} was announced`);
+      }
+      await countedByResponse(bench, liar!, writer!);
+      return pass(
+        `${Object.keys(wrongBodies(stranger!)).length} wrong bodies were refused, the items beside them and the true ones taken`,
+      );
+    },
+  },
+  {
+    id: 'GFM-10',
+    level: 'must',
+    section: '5.1',
+    role: 's',
+    quote: 'An **item** is the complete envelope of a commit, challenge or confirm as its author signed it.',
+    reading:
+      'An item comes out as it went in, from its author or by relay, however it was written: unknown members, number forms and texts are those that were signed.',
+    mutants: [
+      'item-members-dropped',
+      'item-sender-members-dropped',
+      'item-payload-members-dropped',
+      'item-number-forms-lost',
+      'item-escapes-lost',
+      'item-without-certificate',
+    ],
+    needs: [],
+    durationHintMs: 2_000,
+    test: async (bench) => {
+      const node = await bench.shared();
+      const [author, relay] = await bench.puppets(2, 'author');
+      const direct = await author!.join(node);
+      const observer = await (await bench.puppet('observer')).join(node);
+      const passing = await relay!.peer(node, { capabilities: ['gossip'] });
+      const styles: Style[] = [
+        {},
+        { order: 'reversed', indent: 2, escapes: 'none' },
+        { order: 'shuffled', random: bench.random.float, separators: [',', ':'], escapes: 'all' },
+      ];
+      for (const [round, style] of styles.entries()) {
+        const items = (['commit', 'challenge', 'confirm'] as const).map((type) => ({
+          type,
+          own: oddItem(author!, type),
+          relayed: oddItem(author!, type),
+        }));
+        for (const { type, own, relayed } of items) {
+          bench.step(`an odd ${type} from its author and one by relay, style ${round}`);
+          direct.sendEnvelope(own.envelope, style);
+          const answer = await direct.answer(own.messageId);
+          if (answer.payload?.item_hash !== own.hash)
+            fail(`a ${type} with unknown members was answered ${answer.text.slice(0, 300)}`);
+          expectSame(await untilServed(bench, observer, own.hash, 8_000), own, `a ${type} of its author`);
+          passing.manners.serveItems = false;
+          const request = await requestFor(bench, passing, [relayed]);
+          passing.sendEnvelope(responseIn(relay!, request, relayed), style);
+          expectSame(await untilServed(bench, observer, relayed.hash, 8_000), relayed, `a relayed ${type}`);
+        }
+      }
+      return pass('18 odd items came out as their author signed them');
+    },
+  },
+  {
+    id: 'GFM-11',
+    level: 'must',
+    section: '5.1',
+    role: 's',
+    quote:
+      'From the same peer a refused hash is asked for again only on a new announce (of the item, or of a checkpoint that holds it)',
+    reading:
+      'A bad signature under a good hash does not keep the true item out: it is taken at once from another peer or from its author, and on a new announce from the same peer, which is not asked before.',
+    ruling: refusal,
+    mutants: [
+      'refused-hash-blacklisted',
+      'refused-peer-for-ever',
+      'refused-asked-again',
+      'refused-author-too',
+    ],
+    needs: [],
+    durationHintMs: 4_000,
+    test: async (bench) => {
+      const around = await circle(bench, 3);
+      const [liar, honest] = around.peers;
+      const author = await bench.puppet('author');
+      const direct = await author.join(around.node);
+      liar!.manners.serveItems = false;
+      const items = [author.commit(), author.commit(), author.commit()];
+      const request = await requestFor(bench, liar!, items);
+      const spoilt = items.map(({ envelope }) => ({
+        ...envelope,
+        signature: flippedBit(String(envelope.signature), 300),
+      }));
+      const names = items.map(({ hash }) => hash);
+      liar!.send('gossip', itemResponse(liar!.puppet.identity.nodeId, request.id, spoilt, names));
+      await liar!.fence();
+      for (const item of items)
+        if ((await served(direct, item.hash)) !== null) fail('an item with a bad signature was taken');
+      const [byOther, bySame, byAuthor] = items as [Item, Item, Item];
+      bench.step('the true item from another peer');
+      honest!.manners.items.add(byOther);
+      tell(bench, honest!, { hashes: [byOther.hash], topic: 'new_commit', ttl: 0 });
+      expectSame(await untilServed(bench, direct, byOther.hash, 8_000), byOther, 'the true item');
+      bench.step('the true item from its author');
+      await accepted(direct, byAuthor);
+      await bench.sleep(1_200, 'requests to the peer that sent a bad body');
+      await liar!.fence();
+      const again = requestsFor(liar!, bySame.hash).filter((message) => message.index > request.index);
+      if (again.length > 0)
+        fail('a refused hash was asked for again of the same peer without a new announce');
+      bench.step('the true item from the same peer, on a new announce');
+      const second = await requestFor(bench, liar!, [bySame]);
+      const envelopes = [bySame.envelope];
+      liar!.send('gossip', itemResponse(liar!.puppet.identity.nodeId, second.id, envelopes, [bySame.hash]));
+      expectSame(await untilServed(bench, direct, bySame.hash, 8_000), bySame, 'the true item');
+      return pass(
+        'after a bad signature the true items came from another peer, their author and the same peer',
+      );
+    },
+  },
+];
+
+/** Bodies that do not belong under the hash of `item`. */
+function wrongBodies(stranger: Puppet): Record<string, (item: Item) => JsonObject> {
+  const other = (item: Item): Json => ({ ...(item.envelope.payload as JsonObject), confidence: 0.25 });
+  return {
+    'another valid item': () => stranger.commit().envelope,
+    "the item's payload under another author": (item) =>
+      buildItem(stranger, 'commit', item.envelope.payload!).envelope,
+    'the item with another payload': (item) => tampered(item.envelope, ['payload'], other(item)),
+    'the item with another payload, signed by somebody else': (item) =>
+      resigned(tampered(item.envelope, ['payload'], other(item)), stranger.identity),
+    'the item with another timestamp': (item) => tampered(item.envelope, ['timestamp'], 1_700_000_000.5),
+    'the item as another type': (item) => tampered(item.envelope, ['message_type'], 'confirm'),
+  };
+}
+
+/** Those of them that are items, though not the one that was asked for. */
+const valid: ReadonlySet<string> = new Set(['another valid item', "the item's payload under another author"]);
+
+const requestsFor = (connection: Joined, hash: string): Message[] =>
+  connection.seen(
+    (m) => m.payload?.gossip_type === 'request' && m.payload.item_hashes?.includes?.(hash) === true,
+  );
+
+/** Announces the items and waits for the request that names them all. */
+async function requestFor(bench: Bench, from: Joined, items: readonly Item[]): Promise<Message> {
+  tell(bench, from, { hashes: items.map(({ hash }) => hash), topic: 'new_commit', ttl: 0 });
+  const request = await from.maybe(
+    (m) =>
+      m.payload?.gossip_type === 'request' &&
+      items.every(({ hash }) => m.payload.item_hashes?.includes?.(hash) === true),
+    8_000,
+  );
+  return request ?? fail('announced items were not asked for within 8 s');
+}
+
+function expectSame(answer: Message, item: Item, what: string): void {
+  const bodies = (answer.object.payload as { items?: readonly Json[] }).items ?? [];
+  const text = canonical(bodies[0] ?? null);
+  const signed = canonical(item.envelope);
+  if (text !== signed) fail(`${what} comes out otherwise than it was signed`, { signed, got: text });
+}
+
+/** 120 bad bodies in three responses count as three, so that the connection stays. */
+async function countedByResponse(bench: Bench, liar: Joined, writer: Puppet): Promise<void> {
+  bench.step('three responses with 40 bad bodies each');
+  for (let round = 0; round < 3; round += 1) {
+    const items = Array.from({ length: 40 }, () => writer.confirm());
+    const request = await requestFor(bench, liar, items);
+    const bodies = items.map(({ envelope }) => tampered(envelope, ['payload', 'additional_evidence'], 9));
+    const names = items.map(({ hash }) => hash);
+    liar.send('gossip', itemResponse(liar.puppet.identity.nodeId, request.id, bodies, names));
+  }
+  await stillServed(liar);
+}
+
+/** An item in which much depends on how it is written. */
+function oddItem(author: Puppet, type: 'commit' | 'challenge' | 'confirm'): Item {
+  const honest = author[type]().envelope.payload as JsonObject;
+  const numbers: Json = [
+    float(1),
+    float(0),
+    float(-0),
+    float(1e16),
+    1e-7,
+    5e-324,
+    2n ** 53n + 1n,
+    raw('1E5', '100000.0'),
+  ];
+  const texts: Json = ['é', '\u2028', '\u007f', '😀', '"\\/\b\f\n\r\t', '\u0000', '<&>'];
+  const odd: Record<string, Json> = {
+    numbers,
+    texts,
+    '10': 1,
+    '9': 2,
+    '': null,
+    'é😀': [],
+    '\uffff': {},
+    nested: { z: 1, a: [true] },
+  };
+  odd.__proto__x = 'x';
+  const payload: JsonObject = { ...honest, unknown_member: odd };
+  if (type === 'commit')
+    Object.assign(payload, { metadata: { ...odd, ['__proto__']: 1 }, confidence: 1, evidence_count: 0 });
+  if (type === 'challenge')
+    payload.contradicting_rule = { ...(honest.contradicting_rule as JsonObject), weight: float(2) };
+  if (type === 'confirm') payload.confidence_delta = float(-1);
+  return itemOf(
+    buildItem(author, type, payload, {
+      timestamp: float(Math.floor(Date.now() / 1_000)),
+      senderMembers: { nickname: 'ünknown', since: float(3) },
+      extra: { hint: { of: ['a', 1, float(1)] }, Version: '2.0' },
+    }).envelope,
+  );
+}
+
+/** The response as an envelope, so that it can be written in another style. */
+function responseIn(relay: Puppet, request: Message, item: Item): JsonObject {
+  return buildEnvelope(
+    relay.identity,
+    'gossip',
+    itemResponse(relay.nodeId, request.id, [item.envelope], [item.hash]),
+  );
+}
