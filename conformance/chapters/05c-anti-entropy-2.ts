@@ -1,0 +1,139 @@
+/** § 5.4 Anti-entropy between a node and a peer: what it asks for, what it refuses, and that it never loses anything. */
+
+import { digestRequest } from '../../harness/wire/gossip.ts';
+import type { Item } from '../../harness/wire/items.ts';
+import { stateRoot } from '../../harness/wire/tree.ts';
+import type { Bench } from '../bench.ts';
+import type { Joined, Puppet } from '../puppet.ts';
+import { fail, pass, type Requirement } from '../requirement.ts';
+import { fill, hashesOf, isRound, itemsOf, rootOf } from '../states.ts';
+
+export const rows: readonly Requirement[] = [
+  {
+    id: 'AEN-04',
+    level: 'must',
+    section: '5.4',
+    role: 's',
+    quote: 'walks down where hashes differ,\nat most 10 000 requests, and requests what it lacks',
+    reading:
+      'A node that shares 13 of a peer’s 20 items asks for exactly the other 7 and ends with all; beyond 500 items it goes down only where the hashes differ.',
+    mutants: ['pull-nothing', 'pull-everything', 'pull-first-only', 'pull-lists-only', 'walk-everywhere'],
+    needs: [],
+    durationHintMs: 5_000,
+    cpu: 0.6,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [author, holder, watcher] = await bench.puppets(3);
+      const observer = await watcher!.join(node);
+      const isFresh = (await hashesOf(observer)).length === 0;
+      const source = await author!.peer(node);
+      const few = Array.from({ length: 20 }, () => author!.commit());
+      const held = await fill(bench, source, observer, few.slice(0, 13));
+      source.destroy();
+      await reconcile(bench, { holder: holder!, node, observer, all: few, held, only: null });
+      // Beyond 500 items only the children that differ matter: all that lacks is below one digit.
+      const many = Array.from({ length: 620 }, () => author!.commit());
+      const digit = '7';
+      const lacking = many.filter((item) => item.hash[5] === digit);
+      const again = await author!.peer(node);
+      const base = many.filter((item) => item.hash[5] !== digit);
+      const before = await fill(bench, again, observer, base);
+      again.destroy();
+      const other = await bench.puppet('other-holder');
+      const all = [...few, ...many];
+      await reconcile(bench, {
+        holder: other,
+        node,
+        observer,
+        all,
+        held: before,
+        only: isFresh ? digit : null,
+      });
+      return pass(`7 of 20 and ${lacking.length} of ${all.length} items were asked for, no other one`);
+    },
+  },
+  {
+    id: 'AEN-05',
+    level: 'must',
+    section: '5.4',
+    role: 's',
+    quote: 'equal roots end it after one exchange',
+    reading: 'With a peer whose root is its own a node asks for no subtree and for no item.',
+    mutants: ['rounds-always-fetch'],
+    needs: [],
+    durationHintMs: 6_500,
+    cpu: 0.1,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [author, watcher] = await bench.puppets(2);
+      const observer = await watcher!.join(node);
+      if ((await hashesOf(observer)).length > 0) {
+        bench.note('the node has items of its own: they are not this puppet’s');
+      }
+      const peer = await author!.peer(node);
+      await fill(
+        bench,
+        peer,
+        observer,
+        Array.from({ length: 20 }, () => author!.commit()),
+      );
+      const holder = await bench.puppet('equal');
+      for (const item of await itemsOf(observer)) holder.items.add(item);
+      const equal = await holder.peer(node);
+      peer.destroy();
+      const root = await rootOf(observer);
+      if (holder.items.root() !== root) fail('the node serves other items than it lists');
+      bench.step('four rounds with a peer that holds the same');
+      const rounds = (): number => equal.seen(isRound).length;
+      await bench.waitFor('four rounds with the only peer', 12_000, () => rounds() >= 4);
+      equal.send('sync_digest', digestRequest(root, holder.items.size));
+      await equal.fence();
+      await bench.waitFor('another round', 6_000, () => rounds() >= 5);
+      await equal.fence();
+      const asked = equal.seen('gossip:request');
+      if (asked.length > 0)
+        fail('a node asked a peer with the same state for items', asked[0]!.text.slice(0, 300));
+      const below = equal.seen(
+        (message) => message.type === 'sync_digest' && message.requestId === null && !isRound(message),
+      );
+      if (below.length > 0)
+        fail(`a node went down the tree of a peer with the same root: ${below[0]!.payload.prefix}`);
+      return pass(`${rounds()} rounds with a peer of the same state, no further question`);
+    },
+  },
+];
+
+/** A peer that holds more: what the node asks it for, and where it goes down. */
+async function reconcile(
+  bench: Bench,
+  given: {
+    holder: Puppet;
+    node: Parameters<Puppet['peer']>[0];
+    observer: Joined;
+    all: readonly Item[];
+    held: readonly string[];
+    only: string | null;
+  },
+): Promise<void> {
+  const { holder, observer, all, only } = given;
+  for (const item of all) holder.items.add(item);
+  const before = new Set(given.held);
+  const lacking = all.map((item) => item.hash).filter((hash) => !before.has(hash.slice(5)));
+  const peer = await holder.peer(given.node);
+  const expected = stateRoot([...before, ...all.map((item) => item.hash.slice(5))]);
+  await bench.waitFor(`${lacking.length} missing items by anti-entropy`, 15_000, async () => {
+    return (await rootOf(observer)) === expected;
+  });
+  const asked = new Set(peer.seen('gossip:request').flatMap((m) => m.payload.item_hashes as string[]));
+  const needless = [...asked].filter((hash) => !lacking.includes(hash));
+  if (needless.length > 0) fail(`asked for ${needless.length} items that it held, or that nobody has`);
+  const never = lacking.filter((hash) => !asked.has(hash));
+  if (never.length > 0) fail(`${never.length} items came that were not asked for`);
+  if (only !== null) {
+    const questions = peer.seen((m) => m.type === 'sync_digest' && m.requestId === null);
+    const astray = questions.find((m) => m.payload.prefix !== '' && !m.payload.prefix.startsWith(only));
+    if (astray !== undefined)
+      fail(`went down to prefix ${astray.payload.prefix}, where the two trees are equal`);
+  }
+  peer.destroy();
+}
