@@ -203,3 +203,9 @@ export async function itemsOf(observer: Connection): Promise<Item[]> {
   }
   return items;
 }
+
+/** A node of its own with a round of anti-entropy every 0.2 s; at somebody's address the rounds are as they are. */
+export function quickRounds(bench: Bench): Promise<NodeUnderTest> {
+  const canStart = bench.target.abilities.has('start');
+  return bench.node(canStart ? { parameters: { anti_entropy_interval_s: 0.2 } } : {});
+}

@@ -8,7 +8,7 @@ const tree = 'node/core/tree.ts';
 export const mutants: readonly Mutant[] = [
   {
     id: 'rounds-never',
-    kills: ['AEN-01'],
+    kills: ['AEN-01', 'AEN-08'],
     file: reconcile,
     find: 'if (everyMs === 0) return;',
     replace: 'if (everyMs >= 0) return;',
@@ -214,7 +214,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'pull-nothing',
-    kills: ['AEN-04'],
+    kills: ['AEN-04', 'AEN-08'],
     file: reconcile,
     find: "else for (const hash of lacking) want(node, link, hash, 'reconciled', false);",
     replace: '',
@@ -236,14 +236,6 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     note: 'fetches all of a peer’s items where the two differ',
-  },
-  {
-    id: 'pull-first-only',
-    kills: ['AEN-04'],
-    file: reconcile,
-    find: "else for (const hash of lacking) want(node, link, hash, 'reconciled', false);",
-    replace: "else for (const hash of lacking.slice(0, 1)) want(node, link, hash, 'reconciled', false);",
-    note: 'fetches one item a round',
   },
   {
     id: 'pull-lists-only',
@@ -277,5 +269,80 @@ export const mutants: readonly Mutant[] = [
     ],
     note: 'fetches all of a peer’s items every round, though the roots are equal',
     mayBreak: ['AEN-04'],
+  },
+  {
+    id: 'digest-list-unchecked',
+    kills: ['AEN-06'],
+    file: reconcile,
+    find: 'if (hashes.length !== Number(answer.count) || hashOfList(hashes, prefix.length, sha256) !== hash) {',
+    replace: 'if (hashes.length !== Number(answer.count)) {',
+    note: 'does not check a list against its hash',
+    ci: true,
+  },
+  {
+    id: 'walk-endless',
+    kills: ['AEN-06'],
+    file: reconcile,
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
+    find: "if (prefix.length >= 64 || sha256(`N${children.join('')}`) !== hash)",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
+    replace: "if (sha256(`N${children.join('')}`) !== hash)",
+    note: 'goes down a tree below 64 digits',
+  },
+  {
+    id: 'item-stored-under-asked-hash',
+    kills: ['AEN-06'],
+    file: 'node/core/fetching.ts',
+    find: 'isStrange = !asked.has(hash);',
+    replace: 'isStrange = false;',
+    note: 'takes items that it did not ask for',
+    mayBreak: ['GFM-05'],
+  },
+  {
+    id: 'item-signature-unchecked',
+    kills: ['AEN-06'],
+    file: 'node/core/item.ts',
+    find: "return good ? item : refuse('INVALID_SIGNATURE', 'signature of the item');",
+    replace: 'return item;',
+    note: 'takes relayed items whose signature does not verify',
+    mayBreak: ['GFM-05', 'GFM-11', 'AUT-04', 'SYN-03', 'SIG-06', 'SIG-07'],
+  },
+  {
+    id: 'refused-asked-for-ever',
+    kills: ['AEN-06'],
+    file: 'node/core/wants.ts',
+    find: 'const refusedForMs = 60_000;',
+    replace: 'const refusedForMs = 0;',
+    note: 'asks again every round for an item that the same peer served wrongly',
+  },
+  {
+    id: 'refused-everywhere',
+    kills: ['AEN-06'],
+    file: 'node/core/wants.ts',
+    find: 'const { peer } = link;\n  const { fetching } = peer;',
+    replace:
+      'const { peer } = link;\n  for (const each of node.persistent) if (each.peer.fetching.refused.has(wireHash)) return;\n  const { fetching } = peer;',
+    note: 'asks nobody for an item that one peer served wrongly',
+    mayBreak: ['GFM-11'],
+  },
+  {
+    id: 'pull-removes',
+    kills: ['AEN-07'],
+    file: reconcile,
+    find: 'const lacking = hashes.filter((hash) => isLacking(node, hash));\n      if',
+    replace:
+      'for (const hash of node.tree.hashes(_prefix)) if (!hashes.includes(hash)) node.tree.remove(hash);\n      const lacking = hashes.filter((hash) => isLacking(node, hash));\n      if',
+    note: 'drops the items that its peer does not have',
+    mayBreak: ['AEN-04', 'AEN-05', 'AEN-06', 'AEN-08'],
+    ci: true,
+  },
+  {
+    id: 'checkpoint-removes',
+    kills: ['AEN-07'],
+    file: 'node/core/checkpoints.ts',
+    find: 'const state = node.checkpoints;\n  state.own = held;',
+    replace:
+      'const state = node.checkpoints;\n  for (const hash of node.tree.without(held.view)) node.tree.remove(hash);\n  state.own = held;',
+    note: 'drops the items that are not under the checkpoint it adopts',
   },
 ];
