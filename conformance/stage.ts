@@ -10,6 +10,7 @@ import type { JsonObject } from '../harness/wire/json.ts';
 import type { Manners } from '../harness/wire/manners.ts';
 import { emptyHash } from '../harness/wire/tree.ts';
 import type { Bench } from './bench.ts';
+import { accepted } from './expect.ts';
 import type { Joined, Puppet } from './puppet.ts';
 import { fail } from './requirement.ts';
 import { checkpointOf, offer, standingOn, untilStandingOn, wasAskedFor } from './states.ts';
@@ -110,4 +111,33 @@ export async function refusesAll(
     if (kept !== null) fail(`${bad.what} is served as a checkpoint of the node`, bad.checkpoint);
   }
   for (const liar of liars) liar.destroy();
+}
+
+/** What a node cut, oldest first, with the hashes (64 digits, ascending) of the items of that time. */
+export type Chain = readonly { hash: string; checkpoint: JsonObject; hashes: readonly string[] }[];
+
+/** Sends an item, waits for the checkpoint over it, and so on: `count` of them. The node cuts at short intervals and has no peers. */
+export async function grow(
+  bench: Bench,
+  node: NodeUnderTest,
+  observer: Joined,
+  count: number,
+  item: (author: Puppet, index: number) => Item = (author) => author.commit(),
+): Promise<Chain> {
+  const author = await bench.puppet('grower');
+  const connection = await author.join(node);
+  const hashes: string[] = [];
+  const chain: { hash: string; checkpoint: JsonObject; hashes: readonly string[] }[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const made = item(author, i);
+    await accepted(connection, made);
+    hashes.push(made.hash.slice(5));
+    const before = chain.at(-1)?.hash ?? null;
+    const checkpoint = await bench.waitFor(`checkpoint ${i + 1}`, 15_000, async () => {
+      const latest = await checkpointOf(observer, null);
+      return latest !== null && latest.hash !== before && latest;
+    });
+    chain.push({ hash: String(checkpoint.hash), checkpoint, hashes: [...hashes].sort() });
+  }
+  return chain;
 }

@@ -6,7 +6,7 @@ import { stateRoot } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
 import type { Joined, Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
-import { fill, hashesOf, isRound, itemsOf, quickRounds, rootOf } from '../states.ts';
+import { fill, hashesOf, isRound, itemsOf, quickRounds, reached, rootOf } from '../states.ts';
 
 export const rows: readonly Requirement[] = [
   {
@@ -122,7 +122,7 @@ async function reconcile(
   const lacking = all.map((item) => item.hash).filter((hash) => !before.has(hash.slice(5)));
   const peer = await holder.peer(given.node);
   const expected = stateRoot([...before, ...all.map((item) => item.hash.slice(5))]);
-  await bench.waitFor(`${lacking.length} missing items by anti-entropy`, 15_000, async () => {
+  await reached(bench, observer, `${lacking.length} missing items by anti-entropy`, 15_000, async () => {
     return (await rootOf(observer)) === expected;
   });
   const asked = new Set(peer.seen('gossip:request').flatMap((m) => m.payload.item_hashes as string[]));

@@ -22,6 +22,7 @@ import {
   isRound,
   offer,
   quickRounds,
+  reached,
   rootOf,
   stander,
   untilStandingOn,
@@ -83,8 +84,10 @@ export const rows: readonly Requirement[] = [
       for (const item of items) honest.items.add(item);
       await honest.peer(node);
       const expected = stateRoot([...before, ...items.map((item) => item.hash.slice(5))]);
-      await bench.waitFor(
-        'the honest peer’s items',
+      await reached(
+        bench,
+        observer,
+        'arrival of the honest peer’s items',
         20_000,
         async () => (await rootOf(observer)) === expected,
       );
@@ -156,6 +159,7 @@ export const rows: readonly Requirement[] = [
     mutants: ['rounds-never', 'pull-nothing'],
     needs: ['start', 'instances'],
     durationHintMs: 9_000,
+    limitMs: 110_000,
     cpu: 0.2,
     test: async (bench) => {
       const through = bench.target.nextAddress();
@@ -188,7 +192,7 @@ export const rows: readonly Requirement[] = [
       const [a, b] = await roots();
       if (a === b) fail('the two nodes are equal though the link between them is cut');
       link.heal();
-      await bench.waitFor('equal states after the cut', 45_000, areEqual);
+      await reached(bench, observers[0]!, 'equal states after the cut', 45_000, areEqual);
       const hashes = items.map((item) => item.hash);
       for (const observer of observers) {
         const held = await heldOf(observer, hashes);

@@ -52,6 +52,7 @@ export const rows: readonly Requirement[] = [
       const perSecond = (rounds.length / spanMs) * 1_000;
       const counts = peers.map((_, index) => rounds.filter((round) => round.index === index).length);
       const seen = `${rounds.length} rounds in ${Math.round(spanMs)} ms, per peer ${counts.join(', ')}`;
+      if (rounds.length < 5) fail(`${seen}: expected one a second`);
       if (rounds.length < 10) late(`${seen}: expected one a second`);
       if (perSecond < 0.65) late(`${seen}: expected one a second`);
       if (perSecond > 1.5) fail(`${seen}: expected one a second`);

@@ -130,7 +130,7 @@ function answerStateSync(connection: Connection, requestId: string, hash: unknow
 }
 
 /** As many as fit into 60 000 canonical bytes; what does not fit is neither served nor missing, so it is asked for again. */
-function serveItems(connection: Connection, requestId: string, hashes: unknown): void {
+export function serveItems(connection: Connection, requestId: string, hashes: unknown): void {
   if (!Array.isArray(hashes)) return;
   const { items } = connection.manners;
   const origin = connection.puppet.identity.nodeId;
