@@ -6,13 +6,14 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { UsageError } from '../harness/usage-error.ts';
 
-export const testnetUsage = `npm run testnet -- [--engine auto|process] [--scenario NAME|FILE] [--nodes N] [--seed N] [--command CMD [--mixed]]
-                   [--toxiproxy URL] [--out DIR] [--keep] [--quiet]
+export const testnetUsage = `npm run testnet -- [--engine auto|process|docker] [--scenario NAME|FILE] [--nodes N] [--seed N]
+                   [--command CMD | --image REF] [--mixed] [--toxiproxy URL] [--out DIR] [--keep] [--quiet]
 npm run testnet -- list             the shipped scenarios
 npm run testnet -- validate FILE    checks a scenario file
 npm run testnet -- down             removes what killed runs left behind
 
-CMD takes the place of every reference node (with --mixed of every second one) and gets CLE_CONFIG, docs/protocol.md §10.
+CMD, or a container of the image REF, takes the place of every reference node (with --mixed of every second one) and gets
+CLE_CONFIG, docs/protocol.md §10.
 exit 0: pass · 1: a check failed · 2: wrong use or configuration · 3: could not be judged`;
 
 export interface RunArguments {
@@ -24,6 +25,7 @@ export interface RunArguments {
   /** null: one is to be drawn, and printed. */
   seed: number | null;
   command: string | null;
+  image: string | null;
   mixed: boolean;
   toxiproxy: string | null;
   /** null: a folder below `runs/`. */
@@ -45,6 +47,7 @@ const flags = {
   nodes: { type: 'string' },
   seed: { type: 'string' },
   command: { type: 'string' },
+  image: { type: 'string' },
   mixed: { type: 'boolean' },
   toxiproxy: { type: 'string' },
   out: { type: 'string' },
@@ -59,7 +62,10 @@ export function readTestnetArguments(words: readonly string[]): TestnetArguments
   const { values, positionals } = parsed(words);
   if (values.help) return { kind: 'help' };
   if (positionals.length > 0) return verbArguments(positionals, Object.keys(values));
-  if (values.mixed && values.command === undefined) throw new UsageError('--mixed goes with --command CMD');
+  if (values.command !== undefined && values.image !== undefined)
+    throw new UsageError('either --command CMD or --image REF');
+  if (values.mixed && (values.command ?? values.image) === undefined)
+    throw new UsageError('--mixed goes with --command CMD or --image REF');
   return {
     kind: 'run',
     engine: text(values.engine, '--engine') ?? 'auto',
@@ -67,6 +73,7 @@ export function readTestnetArguments(words: readonly string[]): TestnetArguments
     nodes: whole(values.nodes, '--nodes', 2),
     seed: whole(values.seed, '--seed', 0),
     command: text(values.command, '--command'),
+    image: text(values.image, '--image'),
     mixed: values.mixed ?? false,
     toxiproxy: text(values.toxiproxy, '--toxiproxy'),
     out: text(values.out, '--out'),

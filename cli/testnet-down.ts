@@ -1,5 +1,6 @@
 /** `npm run testnet -- down`: removes everything that dead runs of this tool left on the host, and only that. */
 
+import { sweepEngines } from '../harness/engines/index.ts';
 import { sweep } from '../harness/sweep.ts';
 
 /** Prints a line per run; 0, also when there was nothing. */
@@ -12,7 +13,9 @@ export async function down(print: (line: string) => void): Promise<number> {
     ];
     print(`removed run ${id}${more.join('')}`);
   }
+  const engines = await sweepEngines();
+  for (const line of engines) print(line);
   for (const id of alive) print(`left alone: run ${id} is alive`);
-  if (removed.length === 0 && alive.length === 0) print('nothing was left behind');
+  if (removed.length + alive.length + engines.length === 0) print('nothing was left behind');
   return 0;
 }

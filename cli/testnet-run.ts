@@ -32,9 +32,14 @@ export async function runTestnet(asked: RunArguments, print: (line: string) => v
     seed,
     ...(asked.nodes === null ? {} : { nodes: asked.nodes }),
     ...(asked.command === null ? {} : { command: asked.command }),
+    ...(asked.image === null ? {} : { image: asked.image }),
     mixed: asked.mixed,
   });
-  const { engine, because } = await chooseEngine(asked.engine);
+  const { engine, because } = await chooseEngine(asked.engine, {
+    commands: plan.nodes.some(({ command }) => command !== null),
+    images: plan.nodes.some(({ image }) => image !== null),
+    ownToxiproxy: asked.toxiproxy !== null,
+  });
   const outDir = makeOutDir(asked.out, plan);
   const replay = replayLine(asked, engine.name, seed);
   if (!asked.quiet) print(`${because}; seed ${seed}; ${relative('.', outDir) || '.'}`);
@@ -99,6 +104,7 @@ function replayLine(asked: RunArguments, engine: string, seed: number): string {
   ];
   if (asked.nodes !== null) words.push('--nodes', String(asked.nodes));
   if (asked.command !== null) words.push('--command', quoted(asked.command));
+  if (asked.image !== null) words.push('--image', quoted(asked.image));
   if (asked.mixed) words.push('--mixed');
   if (asked.toxiproxy !== null) words.push('--toxiproxy', quoted(asked.toxiproxy));
   return words.join(' ');

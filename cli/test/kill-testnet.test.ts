@@ -56,7 +56,7 @@ describe('npm run testnet, interrupted', function () {
     while (left().length > 0 && performance.now() < deadline) await delay(50);
     expect(left()).to.deep.equal([]);
   };
-  const smoke = (): string[] => ['--scenario', 'smoke', '--out', join(temp, 'out')];
+  const smoke = (): string[] => ['--engine', 'process', '--scenario', 'smoke', '--out', join(temp, 'out')];
 
   it('ends at once on Ctrl-C while nodes come up that never will', async () => {
     const words = [...smoke(), '--command', `exec '${process.execPath}' -e 'setInterval(() => {}, 1000)'`];

@@ -7,12 +7,23 @@
 import type { Engine } from '../engine.ts';
 import { UsageError } from '../usage-error.ts';
 
+/** What a run asks of its engine before anything is started. */
+export interface Needs {
+  /** Nodes are commands of this host, or images. */
+  commands?: boolean;
+  images?: boolean;
+  /** The links are to go through somebody's Toxiproxy. */
+  ownToxiproxy?: boolean;
+}
+
 /** An engine before it is loaded: code and libraries are imported only for the one that is used. */
 interface Slot {
   name: string;
-  /** null: it can work on this host; else why not, as half a sentence: `no container engine answers at …`. */
-  obstacle(): Promise<string | null>;
+  /** null: it can do this on this host; else why not, as half a sentence: `no container engine answers at …`. */
+  obstacle(needs: Needs): Promise<string | null>;
   load(): Promise<Engine>;
+  /** For `down`: removes what dead runs left elsewhere than on this host's disk and in its process table; a line for each thing. */
+  sweep?(): Promise<string[]>;
   /** Why one would want it, for the line that `auto` prints. */
   merit: string;
 }
@@ -20,9 +31,30 @@ interface Slot {
 /** In the order in which `auto` tries them. */
 const slots: readonly Slot[] = [
   {
+    name: 'docker',
+    obstacle: async ({ commands, ownToxiproxy }) => {
+      if (commands) return 'it cannot start a command of this host';
+      if (ownToxiproxy) return 'it brings its own Toxiproxy';
+      try {
+        await (await import('./docker/connect.ts')).connectDocker();
+        return null;
+      } catch (error) {
+        if (error instanceof UsageError) return error.message;
+        throw error;
+      }
+    },
+    load: async () => (await import('./docker/engine.ts')).dockerEngine(),
+    sweep: async () => (await import('./docker/down.ts')).sweepEverything(),
+    merit: 'a container engine answers: nodes in containers, the real Toxiproxy between them',
+  },
+  {
     name: 'process',
-    obstacle: async () =>
-      process.platform === 'win32' ? 'Windows has no process groups and no signals to stop a process' : null,
+    obstacle: async ({ images }) => {
+      if (images) return 'it cannot start an image';
+      return process.platform === 'win32'
+        ? 'Windows has no process groups and no signals to stop a process'
+        : null;
+    },
     load: async () => (await import('./process/engine.ts')).processEngine(),
     merit: 'one process per node, needs nothing else',
   },
@@ -38,11 +70,11 @@ export interface ChosenEngine {
 }
 
 /** UsageError for an unknown name and for an engine that cannot work here. */
-export async function chooseEngine(wanted: string): Promise<ChosenEngine> {
-  if (wanted !== 'auto') return named(wanted);
+export async function chooseEngine(wanted: string, needs: Needs = {}): Promise<ChosenEngine> {
+  if (wanted !== 'auto') return named(wanted, needs);
   const obstacles: string[] = [];
   for (const slot of slots) {
-    const obstacle = await slot.obstacle();
+    const obstacle = await slot.obstacle(needs);
     if (obstacle === null) {
       const reason = [slot.merit, ...obstacles].join('; ');
       return { engine: await slot.load(), because: `engine ${slot.name} (auto: ${reason})` };
@@ -52,12 +84,19 @@ export async function chooseEngine(wanted: string): Promise<ChosenEngine> {
   throw new UsageError(`no engine works on this host: ${obstacles.join('; ')}`);
 }
 
-async function named(wanted: string): Promise<ChosenEngine> {
+async function named(wanted: string, needs: Needs): Promise<ChosenEngine> {
   const slot = slots.find(({ name }) => name === wanted);
   if (slot === undefined) {
     throw new UsageError(`--engine: there is no engine "${wanted}"; allowed: ${engineNames.join(', ')}`);
   }
-  const obstacle = await slot.obstacle();
+  const obstacle = await slot.obstacle(needs);
   if (obstacle !== null) throw new UsageError(`--engine ${wanted}: ${obstacle}`);
   return { engine: await slot.load(), because: `engine ${slot.name} (as asked)` };
+}
+
+/** What `down` does on engines that keep things of their own. An engine that does not answer holds nothing of ours that runs. */
+export async function sweepEngines(): Promise<string[]> {
+  const lines: string[] = [];
+  for (const slot of slots) lines.push(...((await slot.sweep?.()) ?? []));
+  return lines;
 }

@@ -7,6 +7,7 @@ import type { Receipt } from '../engine.ts';
 import type { AppliedLinkFault, FaultPlane, LinkFault, Pair } from './fault-plane.ts';
 import { describeFault } from './fault-toxics.ts';
 import { type Compose, type Force, type Link, lapse, linkKey, note, repair, stepTo } from './link.ts';
+import type { LinkDialler } from './probe.ts';
 import { type Prover, prove } from './receipts.ts';
 import { resetLinks } from './reset-links.ts';
 import type { ToxiproxyClient } from './toxiproxy-client.ts';
@@ -16,6 +17,8 @@ export interface Ground {
   links: readonly Link[];
   /** What probes say first. */
   hello: Buffer;
+  /** null: nobody can dial the links to see. */
+  dialler: LinkDialler | null;
   compose: Compose;
 }
 
@@ -31,10 +34,11 @@ export function takingTurns(): InTurn {
   };
 }
 
-function proverOver({ client, links, hello }: Ground, inTurn: InTurn): Prover {
+function proverOver({ client, links, hello, dialler }: Ground, inTurn: InTurn): Prover {
   const byName = new Map(links.map((link) => [link.name, link]));
   return {
     hello,
+    dialler,
     counters: (name) => client.link(name),
     allCounters: () => client.usedLinks(),
     async listed(asked) {
@@ -71,7 +75,9 @@ export function applier(ground: Ground, inTurn: InTurn): FaultPlane['apply'] {
     const id = applications;
     const what = `${describeFault(fault)} on ${struck.length} link${struck.length === 1 ? '' : 's'}`;
     if (fault.kind === 'reset') {
-      const receipt = await inTurn(() => resetLinks(client, struck, `f${id}`, what));
+      const receipt = await inTurn(() =>
+        resetLinks(client, ground.dialler, struck, { label: `f${id}`, what }),
+      );
       return { receipt, cure: async () => ({ ...receipt, what: `nothing to cure: ${what}` }) };
     }
     // A copy of its own, so that the same literal applied twice is two faults in force.

@@ -10,7 +10,7 @@ import type { FaultPlane, LinkCounters, LinkFault, Pair } from './fault-plane.ts
 import { startFaultThread } from './fault-thread.ts';
 import { baseId, mergedToxics, separateToxics } from './fault-toxics.ts';
 import { type Compose, type Link, type LinkAddress, lapse, makeLink } from './link.ts';
-import { clientHello } from './probe.ts';
+import { clientHello, type LinkDialler, ownDialler } from './probe.ts';
 import {
   createToxiproxyClient,
   type LinkState,
@@ -22,8 +22,13 @@ export interface FaultPlaneOptions {
   pairs: readonly LinkAddress[];
   /** On both streams of every link, from before the first connection on. */
   baseLatency: { latencyMs: number; jitterMs: number };
-  /** `embedded`, or the API of a Toxiproxy server that can listen on the pairs' addresses. */
-  server: 'embedded' | { url: string };
+  /**
+   * `embedded`, or the API of a Toxiproxy server that can listen on the pairs' addresses; one that goes with the run need not be
+   * tidied up.
+   */
+  server: 'embedded' | { url: string; goesWithTheRun?: boolean };
+  /** Who dials links to prove faults; default this process, null where nobody can. */
+  dialler?: LinkDialler | null;
   seed: number;
   /** Put before the proxies' names on a given server, which others may use too; default none. */
   namePrefix?: string;
@@ -91,7 +96,7 @@ export async function openFaultPlane(options: FaultPlaneOptions): Promise<LinkPl
   const { client, stop } = await reach(options);
   const close = async (): Promise<void> => {
     try {
-      if (options.server !== 'embedded') await removeProxies(client, links);
+      if (options.server !== 'embedded' && !options.server.goesWithTheRun) await removeProxies(client, links);
     } finally {
       client.close();
       await stop();
@@ -102,7 +107,9 @@ export async function openFaultPlane(options: FaultPlaneOptions): Promise<LinkPl
     const compose = superset ? separateToxics : mergedToxics;
     await makeProxies(client, links, compose, options);
     const server = superset ? 'embedded' : `toxiproxy ${version}`;
-    return planeOver({ client, links, compose, server, hello: await clientHello(), close, options });
+    const dialler = options.dialler === undefined ? ownDialler : options.dialler;
+    const hello = await clientHello();
+    return planeOver({ client, links, compose, dialler, server, hello, close, options });
   } catch (error) {
     await close().catch(() => {});
     throw explain(error, options);

@@ -3,7 +3,7 @@
  * hangs up at the answer, so any TLS listener (and any echo) serves as the far end. Knows no faults.
  */
 
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { parseHostPort } from './addresses.ts';
@@ -104,15 +104,36 @@ export function probeLink(options: ProbeOptions): Promise<ProbeResult> {
   });
 }
 
-/** A connection that only stands there, to see how it ends. Rejects where there is none. */
-export function holdConnection(address: string): Promise<Socket> {
+/** A connection that only stands there, to see how it ends. */
+export interface HeldConnection {
+  /** How it ended: an error code or `closed`. */
+  ended: Promise<string>;
+  isOpen(): boolean;
+  close(): void;
+}
+
+/** Whoever can dial links: this process, or somebody who stands where the nodes stand. */
+export interface LinkDialler {
+  probe(options: ProbeOptions): Promise<ProbeResult>;
+  /** Rejects where no connection can be made. */
+  hold(address: string): Promise<HeldConnection>;
+}
+
+export const ownDialler: LinkDialler = { probe: probeLink, hold: holdConnection };
+
+function holdConnection(address: string): Promise<HeldConnection> {
   return new Promise((resolve, reject) => {
     const socket = connect({ ...parseHostPort(address), noDelay: true });
     socket.once('error', reject);
     socket.once('connect', () => {
       socket.off('error', reject);
+      socket.resume();
+      const ended = new Promise<string>((tell) => {
+        socket.once('error', (error: NodeJS.ErrnoException) => tell(error.code ?? error.message));
+        socket.once('close', () => tell('closed'));
+      });
       socket.on('error', () => {});
-      resolve(socket);
+      resolve({ ended, isOpen: () => !socket.destroyed, close: () => socket.destroy() });
     });
   });
 }

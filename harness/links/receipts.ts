@@ -6,7 +6,7 @@
 import type { Receipt } from '../engine.ts';
 import type { LinkFault, Stream } from './fault-plane.ts';
 import { type Expectation, expectationOf, streamsOf } from './fault-toxics.ts';
-import { type ProbeResult, probeLink } from './probe.ts';
+import type { LinkDialler, ProbeResult } from './probe.ts';
 import type { LinkState, ToxicStream } from './toxiproxy-client.ts';
 
 /** A link as receipts see it. */
@@ -21,6 +21,8 @@ export interface ProbedLink {
 
 export interface Prover {
   hello: Buffer;
+  /** null: no link can be dialled from here. */
+  dialler: LinkDialler | null;
   /** Live counters of one link; null where the server has none. */
   counters(name: string): Promise<LinkState | null>;
   /** The same of all links that were ever used. */
@@ -134,7 +136,12 @@ function judge(look: Look, expected: Expectation, result: ProbeResult, sighting:
   return result.outcome === expected.outcome;
 }
 
-async function lookAt(link: ProbedLink, prover: Prover, change: Change): Promise<Sighting> {
+async function lookAt(
+  link: ProbedLink,
+  prover: Prover,
+  dialler: LinkDialler,
+  change: Change,
+): Promise<Sighting> {
   const now = link.faults();
   const others = now.filter((fault) => fault !== change.fault);
   const struck = expectationOf([...others, change.fault], prover.hello.length);
@@ -142,7 +149,7 @@ async function lookAt(link: ProbedLink, prover: Prover, change: Change): Promise
   const look = { change, struck, free };
   const expected = change.cured ? free : struck;
   const before = await prover.counters(link.name);
-  const result = await probeLink({
+  const result = await dialler.probe({
     address: link.listen,
     hello: prover.hello,
     waitMs: waitFor(expected),
@@ -207,9 +214,10 @@ async function watchTraffic(
  */
 export async function prove(links: readonly ProbedLink[], prover: Prover, change: Change): Promise<Receipt> {
   const trafficSince = await watchTraffic(links, prover, change);
+  const { dialler } = prover;
   const [listed, ...probes] = await Promise.all([
     prover.listed(links),
-    ...sampleOf(links).map((link) => lookAt(link, prover, change)),
+    ...(dialler === null ? [] : sampleOf(links).map((link) => lookAt(link, prover, dialler, change))),
   ]);
   const traffic = await trafficSince();
   const seen = probes.some(({ proved }) => proved === true) || (traffic?.takenBytes ?? 0) > 0;

@@ -4,11 +4,10 @@
  * link off and on.
  */
 
-import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Receipt } from '../engine.ts';
-import { holdConnection } from './probe.ts';
+import type { HeldConnection, LinkDialler } from './probe.ts';
 import { type ProbedLink, sampleOf } from './receipts.ts';
 import type { ToxicSettings, ToxiproxyClient } from './toxiproxy-client.ts';
 
@@ -27,25 +26,18 @@ function resetToxics(label: string): ToxicSettings[] {
 
 const isUp = (link: ProbedLink): boolean => !link.faults().some(({ kind }) => kind === 'down');
 
-interface Held {
+interface Held extends HeldConnection {
   link: string;
-  socket: Socket;
-  ended: Promise<string>;
 }
 
 /** Connections of our own that must share the fate of the nodes'. */
-async function hold(links: readonly ProbedLink[]): Promise<Held[]> {
+async function hold(dialler: LinkDialler, links: readonly ProbedLink[]): Promise<Held[]> {
   const held: Held[] = [];
   for (const link of sampleOf(links.filter(isUp))) {
-    const socket = await holdConnection(link.listen).catch(() => null);
-    if (socket === null) continue;
+    const connection = await dialler.hold(link.listen).catch(() => null);
+    if (connection === null) continue;
     link.countProbe();
-    socket.resume();
-    const ended = new Promise<string>((resolve) => {
-      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-      socket.once('close', () => resolve('closed'));
-    });
-    held.push({ link: link.name, socket, ended });
+    held.push({ ...connection, link: link.name });
   }
   return held;
 }
@@ -76,19 +68,19 @@ async function strike(
 /** Resets the links' connections once, and says how held ones ended. */
 export async function resetLinks(
   client: ToxiproxyClient,
+  dialler: LinkDialler | null,
   links: readonly ProbedLink[],
-  label: string,
-  what: string,
+  { label, what }: { label: string; what: string },
 ): Promise<Receipt> {
-  const opened = await hold(links);
+  const opened = dialler === null ? [] : await hold(dialler, links);
   // Where nobody listens behind the link the connection ends by itself within a moment, and would prove nothing.
   await sleep(20);
-  const held = opened.filter(({ socket }) => !socket.destroyed);
+  const held = opened.filter((one) => one.isOpen());
   const at = await strike(client, links, label, held);
   const endings = await Promise.all(
-    held.map(async ({ link, socket, ended }) => {
+    held.map(async ({ link, ended, close }) => {
       const how = await Promise.race([ended, sleep(withinMs, 'still open', { ref: false })]);
-      if (!socket.destroyed) socket.destroy();
+      close();
       return { link, how };
     }),
   );

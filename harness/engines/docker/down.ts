@@ -1,0 +1,25 @@
+/**
+ * `npm run testnet -- down` on a container engine: what dead runs left, and the images of this tool that nothing uses. Leaves
+ * live runs alone, and everything that is not ours.
+ */
+
+import { UsageError } from '../../usage-error.ts';
+import { connectDocker } from './connect.ts';
+import { removeOldImages } from './image.ts';
+import { sweepEngine } from './leftovers.ts';
+
+/** A line for each thing that went; none where no engine answers. */
+export async function sweepEverything(): Promise<string[]> {
+  let docker: Awaited<ReturnType<typeof connectDocker>>['docker'];
+  try {
+    ({ docker } = await connectDocker());
+  } catch (error) {
+    if (error instanceof UsageError) return [];
+    throw error;
+  }
+  const swept = await sweepEngine(docker);
+  const lines = swept.map((id) => `removed the containers and the network of run ${id}`);
+  for (const kind of ['node', 'toxiproxy'])
+    for (const tag of await removeOldImages(docker, kind, null)) lines.push(`removed the image ${tag}`);
+  return lines;
+}

@@ -1,0 +1,358 @@
+/**
+ * The docker engine: every node of a plan as an unprivileged container of any image, the real Toxiproxy between every pair, on a
+ * network of the run's own. It knows how containers are started and ended, not why: scenarios ask it for abilities.
+ */
+
+import { mkdirSync } from 'node:fs';
+import { cp, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SecureContext } from 'node:tls';
+import type Docker from 'dockerode';
+import type { Engine, EngineOptions, NodeState, RunningTestnet } from '../../engine.ts';
+import { type LinkPlane, openFaultPlane } from '../../links/plane.ts';
+import type { Plan, PlannedNode } from '../../plan.ts';
+import { openRun, type Run } from '../../run-record.ts';
+import { UsageError } from '../../usage-error.ts';
+import { type Authority, createAuthority } from '../../wire/authority.ts';
+import { identityFrom } from '../../wire/identity.ts';
+import { probeContext } from '../process/probe.ts';
+import { linkPairs, wiringOf } from '../process/wiring.ts';
+import { type Connected, connectDocker } from './connect.ts';
+import { type EngineWords, listenToEngine } from './events.ts';
+import { type FleetGround, type FleetNode, giveUp, makeContainer, prepareFleetNode } from './fleet-node.ts';
+import { foreignImage, nodeImage, toxiproxyImage } from './image.ts';
+import { removeRun, runLabels, sweepEngine } from './leftovers.ts';
+import { type FleetNetwork, openFleetNetwork, type Scheme } from './network.ts';
+import { startToxiproxy, type ToxiproxyContainer } from './toxiproxy.ts';
+
+/** More gain nothing and make every single start slow: the engine itself needs a third of a second of CPU for each. */
+const startsAtOnce = Math.min(8, 2 * availableParallelism());
+/** A node that only waits before it listens does not hold up the next one for longer. */
+const turnMs = 1_000;
+
+/** Everything that a start made so far. */
+interface Ground {
+  docker: Docker;
+  run: Run;
+  authority: Authority;
+  context: SecureContext;
+  images: Images | null;
+  network: FleetNetwork | null;
+  words: EngineWords | null;
+  toxiproxy: ToxiproxyContainer | null;
+  links: LinkPlane | null;
+  nodes: Map<string, FleetNode>;
+}
+
+interface Images {
+  toxiproxy: string;
+  /** Per node of the plan. */
+  nodes: Map<string, string>;
+}
+
+/** `scheme` forces one (for tests). UsageError where no engine answers. */
+export async function dockerEngine(scheme: Scheme = 'gateway'): Promise<Engine> {
+  const connected = await connectDocker();
+  return {
+    name: 'docker',
+    abilities: new Set(['kill', 'pause', 'restart', 'wipe', 'links']),
+    start: (plan, options) => startTestnet(plan, options, connected, scheme),
+  };
+}
+
+async function startTestnet(
+  plan: Plan,
+  options: EngineOptions,
+  connected: Connected,
+  scheme: Scheme,
+): Promise<RunningTestnet> {
+  const { docker } = connected;
+  for (const id of await sweepEngine(docker)) {
+    options.onEvent?.({ kind: 'info', text: `removed the containers that the killed run ${id} had left` });
+  }
+  const ground = await openGround(plan, docker);
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    stopping ??= tearDown(ground, options);
+    return stopping;
+  };
+  const onAbort = (): void => void stop().catch(() => {});
+  try {
+    await prepare(plan, options, ground, scheme, connected.local);
+    const testnet = runningTestnet(plan, ground, stop);
+    await options.onPrepared?.(testnet);
+    options.signal?.throwIfAborted();
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    await startAll(plan, ground.nodes, options.signal);
+    options.signal?.throwIfAborted();
+    return testnet;
+  } catch (error) {
+    await stop();
+    // What fails because everything is being stopped is no failure of its own.
+    options.signal?.throwIfAborted();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+async function openGround(plan: Plan, docker: Docker): Promise<Ground> {
+  const run = openRun(`testnet ${plan.scenario}`);
+  try {
+    const authority = await createAuthority({ seed: `testnet/${plan.seed}/ca` });
+    const prober = identityFrom(`testnet/${plan.seed}/prober`);
+    const context = probeContext({
+      keyPem: prober.keyPem,
+      certificatePem: (await authority.issue(prober)).pem,
+      caPem: authority.certificatePem,
+    });
+    const none = { images: null, network: null, words: null, toxiproxy: null, links: null };
+    return { docker, run, authority, context, ...none, nodes: new Map() };
+  } catch (error) {
+    await run.close();
+    throw error;
+  }
+}
+
+async function prepare(
+  plan: Plan,
+  options: EngineOptions,
+  ground: Ground,
+  scheme: Scheme,
+  local: boolean,
+): Promise<void> {
+  const { docker, run } = ground;
+  const labels = runLabels(run.id);
+  const logDir = join(options.outDir, 'logs');
+  mkdirSync(logDir, { recursive: true });
+  ground.images = await findImages(plan, options, docker);
+  const name = `cle-${run.id}`;
+  ground.network = await openFleetNetwork(docker, name, labels, plan, scheme);
+  ground.words = await listenToEngine(docker, labels, name);
+  ground.toxiproxy = await startToxiproxy(
+    docker,
+    ground.images.toxiproxy,
+    `${name}-toxiproxy`,
+    labels,
+    ground.network,
+    join(logDir, 'toxiproxy.log'),
+  );
+  const fleet: FleetGround = {
+    docker,
+    image: '',
+    network: name,
+    labels,
+    folder: run.folder,
+    local,
+    context: ground.context,
+    words: ground.words,
+  };
+  // Side by side, and both to their end even if one fails: what they made is undone together.
+  const made = await Promise.allSettled([
+    openLinks(plan, options, ground),
+    prepareNodes(plan, options, ground, fleet, logDir),
+  ]);
+  for (const outcome of made) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+/** All of them before anything is started, so that a missing one costs nothing. */
+async function findImages(plan: Plan, options: EngineOptions, docker: Docker): Promise<Images> {
+  const say = (what: string, how: string): void =>
+    options.onEvent?.({ kind: 'info', text: `${what} ${how}` });
+  const toxiproxy = await toxiproxyImage(docker);
+  say(`image ${toxiproxy.ref}`, toxiproxy.how);
+  const byRef = new Map<string | null, string>();
+  const nodes = new Map<string, string>();
+  for (const node of plan.nodes) {
+    if (!byRef.has(node.image)) byRef.set(node.image, await imageOf(node, options, docker, say));
+    nodes.set(node.name, byRef.get(node.image)!);
+  }
+  return { toxiproxy: toxiproxy.ref, nodes };
+}
+
+async function imageOf(
+  node: PlannedNode,
+  options: EngineOptions,
+  docker: Docker,
+  say: (what: string, how: string) => void,
+): Promise<string> {
+  if (node.image === null && node.command !== null) {
+    throw new UsageError(
+      `${node.name} (group ${node.group}) is the command "${node.command}", which the docker engine cannot start: give an image`,
+    );
+  }
+  if (node.image === null && options.reference === undefined)
+    throw new Error('the plan has reference nodes, and nobody handed in their command');
+  const found =
+    node.image === null
+      ? await nodeImage(docker, options.reference!)
+      : await foreignImage(docker, node.image);
+  say(`image ${found.ref}`, found.how);
+  return found.ref;
+}
+
+async function openLinks(plan: Plan, options: EngineOptions, ground: Ground): Promise<void> {
+  const { network, toxiproxy } = ground;
+  const plane = await openFaultPlane({
+    pairs: linkPairs(plan, network!.addresses),
+    baseLatency: plan.linkLatency,
+    server: { url: toxiproxy!.apiUrl, goesWithTheRun: true },
+    seed: plan.seed,
+    dialler: null,
+  });
+  ground.links = plane;
+  options.onEvent?.({
+    kind: 'info',
+    text: `links through ${plane.server} in a container, its API at ${plane.apiUrl}; scheme ${network!.scheme}`,
+  });
+}
+
+async function prepareNodes(
+  plan: Plan,
+  options: EngineOptions,
+  ground: Ground,
+  fleet: FleetGround,
+  logDir: string,
+): Promise<void> {
+  const { authority, nodes } = ground;
+  const { addresses } = ground.network!;
+  // On a busy host everything takes longer, and with many nodes the host is busy.
+  const readyWithinMs = 30_000 + (2_000 * plan.nodes.length) / availableParallelism();
+  for (const [index, node] of plan.nodes.entries()) {
+    const certificate = await authority.issue({
+      publicKey: Buffer.from(node.publicKeyBase64, 'base64'),
+      agentId: node.agentId,
+    });
+    const { hosts, ...wiring } = wiringOf(node, plan, addresses);
+    const onState = (state: NodeState, detail?: string): void =>
+      options.onEvent?.({
+        kind: 'node',
+        node: node.name,
+        state,
+        ...(detail === undefined ? {} : { detail }),
+      });
+    const spec = {
+      plan: node,
+      address: addresses.node(index + 1),
+      files: {
+        ...wiring,
+        agentId: node.agentId,
+        keyPem: node.keyPem,
+        certificatePem: certificate.pem,
+        caPem: authority.certificatePem,
+        parameters: node.parameters,
+      },
+      make: { image: ground.images!.nodes.get(node.name)!, hosts, memoryBytes: null, dataVolume: null },
+      logDir,
+      readyWithinMs,
+      onState,
+    };
+    nodes.set(node.name, prepareFleetNode(fleet, spec));
+  }
+  await sideBySide([...nodes.values()], (node) => makeContainer(fleet, node));
+}
+
+/** At most `startsAtOnce` at a time; the first failure is thrown once all under way have ended. */
+async function sideBySide<T>(things: readonly T[], work: (thing: T) => Promise<void>): Promise<void> {
+  const waiting = [...things];
+  const failures: unknown[] = [];
+  const lane = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined && failures.length === 0; next = waiting.shift())
+      await work(next).catch((error: unknown) => failures.push(error));
+  };
+  await Promise.all(Array.from({ length: startsAtOnce }, lane));
+  if (failures.length > 0) throw failures[0];
+}
+
+/** All nodes with `startAtMs` 0, none before its `startAfterMs`. UsageError if none came up. */
+async function startAll(
+  plan: Plan,
+  nodes: ReadonlyMap<string, FleetNode>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const first = plan.nodes.filter((node) => node.startAtMs === 0);
+  const began = performance.now();
+  const ready: Promise<void>[] = [];
+  await sideBySide(first, async ({ name, startAfterMs }) => {
+    const left = began + startAfterMs - performance.now();
+    if (left > 0) await delay(left, undefined, { signal }).catch(() => {});
+    if (signal?.aborted) return;
+    const { face } = nodes.get(name)!;
+    // How it failed stands in the node; a net may live with some failed ones.
+    await face.start().catch(onlyUsage);
+    const up = face.ready(Number.POSITIVE_INFINITY).catch(onlyUsage);
+    ready.push(up);
+    await Promise.race([up, delay(turnMs, undefined, { ref: false })]);
+  });
+  await Promise.all(ready);
+  const failures = first.map(({ name }) => nodes.get(name)!.face.failure).filter((line) => line !== null);
+  if (failures.length > 0 && failures.length === first.length) {
+    const others = failures.length === 1 ? '' : ` (none of ${failures.length} nodes came up)`;
+    throw new UsageError(`${failures[0]}${others}`);
+  }
+}
+
+function onlyUsage(error: unknown): void {
+  if (!(error instanceof UsageError)) throw error;
+}
+
+function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): RunningTestnet {
+  const { links, toxiproxy, authority, nodes } = ground;
+  return {
+    nodes: new Map(plan.nodes.map(({ name }) => [name, nodes.get(name)!.face])),
+    links: {
+      ...links!,
+      counters: async () =>
+        links!.pairs.map(({ from, to }) => ({
+          from,
+          to,
+          accepted: toxiproxy!.accepted(`${from}>${to}`),
+          open: null,
+          bytesForth: null,
+          bytesBack: null,
+        })),
+    },
+    ca: { certificatePem: authority.certificatePem, keyPem: authority.keyPem },
+    get readyAtMs() {
+      const found = new Map<string, { startedAt: number; readyAt: number }>();
+      for (const [name, { life }] of nodes) {
+        const { startedAt, readyAt } = life;
+        if (startedAt !== null && readyAt !== null) found.set(name, { startedAt, readyAt });
+      }
+      return found;
+    },
+    stop,
+  };
+}
+
+/** Containers, network, folder, in this order; each is tried even if one before it failed. */
+async function tearDown(ground: Ground, options: EngineOptions): Promise<void> {
+  const { docker, run, links, words, nodes } = ground;
+  const lives = [...nodes.values()].map(({ life }) => life);
+  for (const life of lives) Object.assign(life, { over: true, told: true });
+  const steps: (() => Promise<unknown>)[] = [
+    async () => links?.close(),
+    () => sideBySide(lives, async (life) => void (await giveUp(docker, life))),
+    () => removeRun(docker, run.id),
+    () => Promise.all(lives.map(({ ending }) => ending.catch(() => {}))),
+    async () => options.keep && keepFolders(lives, options.outDir),
+    async () => words?.close(),
+    () => run.close(),
+  ];
+  const failures: unknown[] = [];
+  for (const step of steps) await step().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
+async function keepFolders(
+  lives: readonly { name: string; files: { folder: string } }[],
+  outDir: string,
+): Promise<void> {
+  for (const { name, files } of lives) {
+    const kept = join(outDir, 'nodes', name);
+    await rm(kept, { recursive: true, force: true });
+    await cp(files.folder, kept, { recursive: true });
+  }
+}

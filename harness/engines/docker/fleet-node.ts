@@ -1,0 +1,195 @@
+/**
+ * One node of a testnet as one container: made with its static address and its own table of names, started, stopped, paused, wiped,
+ * made anew from another image or under a limit. What it lives through is a `SingleLife`; every receipt holds the engine's own words.
+ */
+
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import type { Receipt, RunningNode } from '../../engine.ts';
+import type { PlannedNode } from '../../plan.ts';
+import { orUsageError } from '../../run-record.ts';
+import { UsageError } from '../../usage-error.ts';
+import { within } from '../process/life.ts';
+import { emptyFolder, type NodeFiles } from '../process/node-files.ts';
+import { lastLines } from '../process/node-log.ts';
+import { hostAndPort } from '../process/probe.ts';
+import type { EngineWords } from './events.ts';
+import { containerUserText, writeContainerFolder } from './folder.ts';
+import { CONTAINER_CONFIG, CONTAINER_FOLDER, CONTAINER_PORT } from './image.ts';
+import { removeContainer } from './leftovers.ts';
+import type { SingleGround } from './single.ts';
+import { end, freeze, type SingleLife, start } from './single-life.ts';
+
+export interface FleetGround extends SingleGround {
+  words: EngineWords;
+}
+
+export interface FleetNode {
+  readonly plan: PlannedNode;
+  readonly life: SingleLife;
+  readonly face: RunningNode;
+  /** What its container was made with, for the next one. */
+  readonly make: Making;
+}
+
+/** How the container is made; a fault may change it from one to the next. */
+export interface Making {
+  image: string;
+  /** Name → address, for this node alone. */
+  hosts: Readonly<Record<string, string>>;
+  memoryBytes: number | null;
+  /** A volume in place of the data folder; null: the folder. */
+  dataVolume: string | null;
+}
+
+export interface FleetNodeSpec {
+  plan: PlannedNode;
+  /** `host:port` of its own. */
+  address: string;
+  files: NodeFiles;
+  make: Making;
+  logDir: string;
+  readyWithinMs: number;
+  onState: SingleLife['onState'];
+}
+
+const endWithinMs = 10_000;
+/** How long the engine's word for what it has just done may take on a busy host. */
+const wordWithinMs = 5_000;
+
+/** Writes its files; no container yet. UsageError where the folder cannot be written. */
+export function prepareFleetNode(ground: FleetGround, spec: FleetNodeSpec): FleetNode {
+  const { plan, address, make } = spec;
+  const files = orUsageError(() =>
+    writeContainerFolder(join(ground.folder, plan.name), {
+      ...spec.files,
+      listen: `0.0.0.0:${CONTAINER_PORT}`,
+    }),
+  );
+  const life: SingleLife = {
+    ground: { ...ground, image: make.image },
+    name: plan.name,
+    address,
+    ip: hostAndPort(address).host,
+    files,
+    logFile: join(spec.logDir, `${plan.name}.log`),
+    stderrFile: null,
+    readyWithinMs: spec.readyWithinMs,
+    onState: spec.onState,
+    container: null,
+    pid: null,
+    running: false,
+    state: 'planned',
+    failure: null,
+    exit: null,
+    startedAt: null,
+    readyAt: null,
+    told: false,
+    over: false,
+    ending: Promise.resolve(null),
+    readiness: Promise.resolve(),
+  };
+  return { plan, life, make, face: faceOf(ground, plan, life) };
+}
+
+/** The node's container, made but not started. */
+export async function makeContainer(ground: FleetGround, { life, make }: FleetNode): Promise<void> {
+  const { network, labels } = ground;
+  const memory = make.memoryBytes === null ? {} : { Memory: make.memoryBytes, MemorySwap: make.memoryBytes };
+  life.container = await ground.docker.createContainer({
+    name: `${network}-${life.name}`,
+    Image: make.image,
+    Hostname: life.name,
+    User: containerUserText(),
+    Labels: labels,
+    Env: [`CLE_CONFIG=${CONTAINER_CONFIG}`, 'HOME=/tmp'],
+    HostConfig: {
+      NetworkMode: network,
+      ExtraHosts: Object.entries(make.hosts).map(([name, address]) => `${name}:${address}`),
+      Binds: [
+        `${life.files.folder}:${CONTAINER_FOLDER}:rw`,
+        ...(make.dataVolume === null ? [] : [`${make.dataVolume}:${CONTAINER_FOLDER}/data:rw`]),
+      ],
+      Tmpfs: { '/tmp': 'rw,mode=1777' },
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      ReadonlyRootfs: true,
+      // Every byte goes into the log file through us; the engine need not keep another copy.
+      LogConfig: { Type: 'none', Config: {} },
+      ...memory,
+    },
+    NetworkingConfig: { EndpointsConfig: { [network]: endpointOf(life) } },
+  });
+}
+
+/** The same at the start and at every later connect, or it would come back under another address. */
+export const endpointOf = ({ ip }: SingleLife): object => ({ IPAMConfig: { IPv4Address: ip } });
+
+/** Takes the container away and makes another in its place, from what `make` says now; the disk stays. Not started. */
+export async function remakeContainer(ground: FleetGround, node: FleetNode): Promise<void> {
+  if (node.life.running) throw new Error(`${node.life.name} is running: its container cannot be replaced`);
+  if (node.life.container !== null) await removeContainer(ground.docker, node.life.container.id);
+  await makeContainer(ground, node);
+}
+
+function faceOf(ground: FleetGround, plan: PlannedNode, life: SingleLife): RunningNode {
+  const witnessed = async (action: string, work: () => Promise<Receipt>): Promise<Receipt> => {
+    const mark = ground.words.mark();
+    const container = life.container?.id ?? '';
+    const receipt = await work();
+    const word = await ground.words.expect(mark, container, action, wordWithinMs);
+    if (word === null) throw new Error(`the engine never said "${action}" of ${life.name}`);
+    return { ...receipt, evidence: { ...receipt.evidence, engine: ground.words.since(mark, container) } };
+  };
+  return {
+    name: plan.name,
+    plan,
+    nodeId: plan.nodeId,
+    address: life.address,
+    logFile: life.logFile,
+    get state() {
+      return life.state;
+    },
+    get failure() {
+      return life.failure;
+    },
+    get pid() {
+      return life.pid;
+    },
+    start: () => start(life),
+    ready: (withinMs) => ready(life, withinMs),
+    kill: () => witnessed('die', () => end(life, 'SIGKILL', endWithinMs)),
+    terminate: () => witnessed('die', () => end(life, 'SIGTERM', endWithinMs)),
+    pause: () => witnessed('pause', () => freeze(life, true)),
+    resume: () => witnessed('unpause', () => freeze(life, false)),
+    wipe: async () => wipe(life),
+    logTail: (lines) => lastLines(life.logFile, lines),
+  };
+}
+
+async function ready(life: SingleLife, withinMs: number): Promise<void> {
+  if (!life.running) throw new UsageError(life.failure ?? `${life.name} is not running`);
+  // A timer of more than 24.8 days would fire at once, so `within` leaves it out.
+  const done = await within(
+    life.readiness.then(() => true),
+    withinMs,
+  );
+  if (done === null) throw new UsageError(`${life.name} is not ready after ${withinMs} ms`);
+}
+
+function wipe(life: SingleLife): Receipt {
+  if (life.running) throw new Error(`${life.name} is running: its data cannot be wiped`);
+  const { files, bytes } = emptyFolder(life.files.dataDir);
+  return {
+    at: performance.now(),
+    what: `the data of ${life.name} was wiped`,
+    evidence: { dataDir: life.files.dataDir, removedFiles: files, removedBytes: bytes },
+  };
+}
+
+/** Nobody starts it again; its end, however it comes, is no failure. */
+export function giveUp(docker: Docker, life: SingleLife): Promise<unknown> {
+  life.over = true;
+  life.told = true;
+  return life.container === null ? Promise.resolve() : removeContainer(docker, life.container.id);
+}

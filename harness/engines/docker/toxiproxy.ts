@@ -1,0 +1,119 @@
+/**
+ * The container with the real Toxiproxy between every pair of nodes: how it is made, what its log says of who dialled whom, and
+ * whether it keeps up. Sets no toxics: that is the fault plane's, through its API.
+ */
+
+import { createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import { UsageError } from '../../usage-error.ts';
+import { lastLines } from '../process/node-log.ts';
+import { containerUserText } from './folder.ts';
+import type { FleetNetwork } from './network.ts';
+
+export interface ToxiproxyContainer {
+  readonly id: string;
+  readonly apiUrl: string;
+  /** Its first process on this host, where that means something. */
+  readonly pid: number | null;
+  /** Connections taken in per proxy, by nodes only, from its log. */
+  accepted(proxy: string): number;
+}
+
+const apiPort = '8474/tcp';
+const upWithinMs = 20_000;
+
+/** Makes and starts it with all its addresses; rejects with the engine's error. */
+export async function startToxiproxy(
+  docker: Docker,
+  image: string,
+  name: string,
+  labels: Record<string, string>,
+  network: FleetNetwork,
+  logFile: string,
+): Promise<ToxiproxyContainer> {
+  const container = await docker.createContainer({
+    name,
+    Image: image,
+    User: containerUserText(),
+    Labels: labels,
+    Env: ['LOG_LEVEL=info'],
+    ExposedPorts: { [apiPort]: {} },
+    HostConfig: {
+      // The default network first: it gives the published port of the API, and the default route without which it cannot start.
+      NetworkMode: 'bridge',
+      PortBindings: { [apiPort]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      ReadonlyRootfs: true,
+      LogConfig: { Type: 'none', Config: {} },
+      // It must route for nobody, and give up on the address of a dead node in seconds instead of minutes.
+      Sysctls: { 'net.ipv4.ip_forward': '0', 'net.ipv4.tcp_syn_retries': '1' },
+    },
+  });
+  await docker
+    .getNetwork(network.id)
+    .connect({ Container: container.id, EndpointConfig: endpointOf(network) });
+  const accepts = await readLog(docker, container, logFile, network);
+  await container.start();
+  const { State, NetworkSettings } = await container.inspect();
+  const port = NetworkSettings.Ports[apiPort]?.[0]?.HostPort;
+  if (port === undefined) throw new Error('the engine published no port of the Toxiproxy container');
+  await answers(container, `http://127.0.0.1:${port}`, logFile);
+  return {
+    id: container.id,
+    apiUrl: `http://127.0.0.1:${port}`,
+    pid: State.Pid || null,
+    accepted: (proxy) => accepts.get(proxy) ?? 0,
+  };
+}
+
+/** The engine's own relay takes connections in before there is anybody behind it. */
+async function answers(container: Docker.Container, apiUrl: string, logFile: string): Promise<void> {
+  const deadline = performance.now() + upWithinMs;
+  for (;;) {
+    const signal = AbortSignal.timeout(1_000);
+    const answer = await fetch(`${apiUrl}/version`, { signal }).catch(() => null);
+    if (answer?.ok) return;
+    const { State } = await container.inspect();
+    if (!State.Running || performance.now() > deadline) {
+      const how = State.Running ? `does not answer at ${apiUrl}` : `ended with exit code ${State.ExitCode}`;
+      const words = lastLines(logFile, 3).join(' | ');
+      throw new UsageError(
+        `the Toxiproxy container ${how}${words === '' ? '' : `; its last lines: ${words}`}`,
+      );
+    }
+    await delay(20);
+  }
+}
+
+const endpointOf = (network: FleetNetwork): object => ({
+  IPAMConfig: { IPv4Address: network.toxiproxyIp, LinkLocalIPs: [...network.aliases] },
+});
+
+/** Attached before the start, so that no line is missed. The log goes to the run folder whole. */
+async function readLog(
+  docker: Docker,
+  container: Docker.Container,
+  logFile: string,
+  network: FleetNetwork,
+): Promise<Map<string, number>> {
+  const accepts = new Map<string, number>();
+  const stream = await container.attach({ stream: true, stdout: true, stderr: true });
+  const lines = new PassThrough();
+  docker.modem.demuxStream(stream, lines, lines);
+  stream.once('end', () => lines.end());
+  stream.once('error', () => lines.end());
+  const file = createWriteStream(logFile, { flags: 'a' });
+  lines.pipe(file);
+  createInterface({ input: lines }).on('line', (line) => {
+    if (!line.includes('"Accepted client"')) return;
+    const { name, client } = JSON.parse(line) as { name: string; client: string };
+    // Our own probes are nobody's connections.
+    if (client.startsWith(`${network.proberIp}:`) || client.startsWith(`${network.toxiproxyIp}:`)) return;
+    accepts.set(name, (accepts.get(name) ?? 0) + 1);
+  });
+  return accepts;
+}
