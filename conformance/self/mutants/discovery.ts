@@ -1,0 +1,296 @@
+/** Faults in asking bootstrap nodes and in what is made of their answers. */
+
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the patches are source text
+
+import type { Mutant } from '../mutant.ts';
+
+const file = 'node/core/discovery.ts';
+const request = '`{"capabilities": ${capabilitiesText}, "node_id": "${node.me.nodeId}"}`';
+const listed = 'const known = node.routing.peerList(link.peer.nodeId, () => node.world.random());';
+const requestId = 'requestId === null ? \'\' : `, "request_id": "${requestId}"`';
+const learned =
+  '    if (!isNodeId(node_id) || !isAddress(address) || node_id === node.me.nodeId) continue;\n';
+
+export const mutants: readonly Mutant[] = [
+  {
+    id: 'peer-request-without-node-id',
+    kills: ['DSC-02'],
+    file,
+    find: request,
+    replace: '`{"capabilities": ${capabilitiesText}}`',
+    note: 'sends peer_requests without node_id',
+  },
+  {
+    id: 'peer-request-random-node-id',
+    kills: ['DSC-02'],
+    file,
+    find: request,
+    replace:
+      '`{"capabilities": ${capabilitiesText}, "node_id": "node_${node.world.sha256(node.world.uuid()).slice(0, 40)}"}`',
+    note: 'sends peer_requests with a node_id made up',
+    ci: true,
+  },
+  {
+    id: 'peer-request-capabilities-string',
+    kills: ['DSC-02'],
+    file,
+    find: request,
+    replace: '`{"capabilities": "consensus,gossip,sync", "node_id": "${node.me.nodeId}"}`',
+    note: 'sends capabilities as one string',
+  },
+  {
+    id: 'peer-request-capabilities-mixed',
+    kills: ['DSC-02'],
+    file,
+    find: request,
+    replace: '`{"capabilities": [1, "gossip", "sync"], "node_id": "${node.me.nodeId}"}`',
+    note: 'sends a number among the capabilities',
+  },
+  {
+    id: 'peer-request-twice',
+    kills: ['DSC-02'],
+    file,
+    find: '  requestPeers(\n    node,\n    link,\n    () => {\n      query.answered = true;',
+    replace:
+      '  requestPeers(node, link);\n  requestPeers(\n    node,\n    link,\n    () => {\n      query.answered = true;',
+    note: 'asks twice on a bootstrap connection',
+  },
+  {
+    id: 'peer-list-empty',
+    kills: ['DSC-03', 'PEX-02'],
+    file,
+    find: listed,
+    replace: 'const known = node.routing.peerList(link.peer.nodeId, () => node.world.random()).slice(0, 0);',
+    note: 'answers with an empty list',
+    mayBreak: ['PEX-*', 'RTB-*', 'TOP-02', 'TOP-05'],
+  },
+  {
+    id: 'peer-list-fabricated',
+    kills: ['DSC-03'],
+    file,
+    find: '  const request = requestId',
+    replace:
+      '  peers.push(`{"address": "127.0.0.1:8888", "node_id": "node_${node.world.sha256(node.world.uuid()).slice(0, 40)}"}`);\n  const request = requestId',
+    note: 'adds a node that does not exist',
+    mayBreak: ['PEX-*', 'RTB-*'],
+  },
+  {
+    id: 'peer-list-wrong-request-id',
+    kills: ['DSC-03'],
+    file,
+    find: requestId,
+    replace: 'requestId === null ? \'\' : `, "request_id": "${node.world.uuid()}"`',
+    note: 'answers under a request_id of its own',
+    mayBreak: ['PEX-*', 'RTB-*', 'FLD-*'],
+  },
+  {
+    id: 'peer-list-last-request-id',
+    kills: ['DSC-03'],
+    file,
+    find: requestId,
+    replace:
+      'requestId === null ? \'\' : `, "request_id": "${((link as unknown as { first?: string }).first ??= requestId)}"`',
+    note: 'answers every request under the id of the first',
+    mayBreak: ['PEX-*', 'RTB-*', 'FLD-*'],
+  },
+  {
+    id: 'peer-list-with-asker',
+    kills: ['DSC-03', 'PEX-07'],
+    file: 'node/core/routing.ts',
+    find: 'node.address !== null && node.nodeId !== askerNodeId,',
+    replace: 'node.address !== null && askerNodeId !== null,',
+    note: 'lists the asker',
+  },
+  {
+    id: 'peer-list-with-self',
+    kills: ['DSC-03', 'PEX-07'],
+    file,
+    find: '  const request = requestId',
+    replace:
+      '  peers.push(`{"address": ${canonical(node.config.advertise)}, "node_id": "${node.me.nodeId}"}`);\n  const request = requestId',
+    note: 'lists itself',
+  },
+  {
+    id: 'peer-list-without-inbound',
+    kills: ['DSC-03'],
+    file: 'node/core/handshake.ts',
+    find: '  node.routing.met(peer.nodeId, hello.address, node.nowMs);',
+    replace: '  if (link.errand) node.routing.met(peer.nodeId, hello.address, node.nowMs);',
+    note: 'knows only peers that it dialled itself',
+    mayBreak: ['PEX-*', 'RTB-*', 'TOP-*'],
+  },
+  {
+    id: 'peer-list-guessed-address',
+    kills: ['DSC-03', 'PEX-02'],
+    file,
+    find: '`{"address": ${canonical(address!)}, "node_id": "${nodeId}"}`',
+    replace: '`{"address": "${address!.replace(/:[0-9]+$/, ":8888")}", "node_id": "${nodeId}"}`',
+    note: 'lists peers under the default port in place of theirs',
+    mayBreak: ['PEX-*', 'RTB-*'],
+  },
+  {
+    id: 'peer-request-for-others',
+    kills: ['DSC-03'],
+    file,
+    find: "  if (payload.node_id !== link.peer.nodeId) return refuse('MALFORMED', 'node_id is not the sender');",
+    replace: "  if (typeof payload.node_id !== 'string') return refuse('MALFORMED', 'node_id');",
+    note: 'answers a peer_request with the node_id of another',
+  },
+  {
+    id: 'discovery-no-dedupe',
+    kills: ['DSC-04'],
+    file: 'node/core/dialing.ts',
+    find: '  dial(node, errand, address!, () => errandEnded(node, nodeId, false, 0));\n',
+    replace:
+      '  for (let i = 0; i < 3; i++) dial(node, errand, address!, () => errandEnded(node, nodeId, false, 0));\n',
+    note: 'dials a node that is listed more than once as often',
+    mayBreak: ['*'],
+  },
+  {
+    id: 'discovery-dials-itself',
+    kills: ['DSC-04'],
+    file,
+    find: learned,
+    replace: '    if (!isNodeId(node_id) || !isAddress(address)) continue;\n',
+    also: [
+      {
+        file: 'node/core/routing.ts',
+        find: '    if (newcomer.nodeId === this.#ownNodeId) return false;\n    const distance = commonBits(this.#ownNodeId, newcomer.nodeId);',
+        replace: '    const distance = Math.min(159, commonBits(this.#ownNodeId, newcomer.nodeId));',
+      },
+      {
+        file: 'node/core/dialing.ts',
+        find: 'address === node.config.advertise || nodeId === node.me.nodeId',
+        replace: 'address === node.config.advertise',
+      },
+    ],
+    note: 'dials itself at an address that a list gives for it',
+  },
+  {
+    id: 'bootstrap-dials-itself',
+    kills: ['DSC-04'],
+    file,
+    find: '    if (nodeId === node.me.nodeId) continue;\n',
+    replace: '',
+    note: 'dials the bootstrap entry that is itself',
+  },
+  {
+    id: 'discovery-aborts-on-failure',
+    kills: ['DSC-05'],
+    file,
+    find: '  if (!Array.isArray(payload.peers)) return;\n',
+    replace:
+      '  if (node.bootstraps.some((query) => query.tried && !query.answered)) return;\n  if (!Array.isArray(payload.peers)) return;\n',
+    note: 'gives discovery up when one bootstrap node failed',
+    mayBreak: ['DSC-*', 'TOP-*', 'PEX-*'],
+    ci: true,
+  },
+  {
+    id: 'discovery-crashes-on-list',
+    kills: ['DSC-05'],
+    file,
+    find: '    Array.isArray(payload.peers) &&\n',
+    replace: '',
+    also: [
+      { file, find: '  if (!Array.isArray(payload.peers)) return;\n', replace: '' },
+      {
+        file,
+        find: 'for (const entry of payload.peers.slice(0, listLimit)) {',
+        replace: 'for (const entry of (payload.peers as unknown[]).slice(0, listLimit) as never[]) {',
+      },
+    ],
+    note: 'dies of a list that is none',
+    mayBreak: ['PEX-*', 'ERR-*'],
+  },
+  {
+    id: 'discovery-stops-at-bad-answer',
+    kills: ['DSC-05', 'DSC-08'],
+    file,
+    find: '    if (!isObject(entry)) continue;\n',
+    replace: "    if (!isObject(entry)) throw new Error('bad entry');\n",
+    note: 'dies of a list with a bad entry',
+    mayBreak: ['PEX-*'],
+  },
+  {
+    id: 'bootstrap-key-ignored',
+    kills: ['DSC-06'],
+    file: 'node/core/handshake.ts',
+    find: "if (errand?.kind === 'bootstrap' && errand.query.nodeId !== nodeId) {",
+    replace: "if (errand?.kind === 'bootstrap' && nodeId === '') {",
+    note: 'takes any certified node for its bootstrap node',
+    ci: true,
+  },
+  {
+    id: 'bootstrap-any-configured-key',
+    kills: ['DSC-06'],
+    file: 'node/core/handshake.ts',
+    find: "if (errand?.kind === 'bootstrap' && errand.query.nodeId !== nodeId) {",
+    replace:
+      "if (errand?.kind === 'bootstrap' && !node.bootstraps.some((query) => query.nodeId === nodeId)) {",
+    note: 'takes any of the configured keys for that of a bootstrap node',
+  },
+  {
+    id: 'bootstrap-key-checked-after-hello',
+    kills: ['DSC-06'],
+    file: 'node/core/handshake.ts',
+    find: "  if (errand?.kind === 'bootstrap' && errand.query.nodeId !== nodeId) {\n",
+    replace:
+      "  if (errand?.kind === 'bootstrap' && errand.query.nodeId !== nodeId) {\n    sendHello(node, link);\n",
+    note: 'says hello to a bootstrap node with another key before it leaves',
+  },
+  {
+    id: 'bootstrap-wrong-key-closed-1000',
+    kills: ['DSC-06'],
+    file: 'node/core/handshake.ts',
+    find: "    end(node, link, 4401, 'another key');",
+    replace: "    end(node, link, 1000, 'another key');",
+    note: 'closes a bootstrap node with another key as if all were well',
+  },
+  {
+    id: 'bootstrap-wrong-key-given-up',
+    kills: ['DSC-06'],
+    file: 'node/core/handshake.ts',
+    find: "    end(node, link, 4401, 'another key');",
+    replace:
+      "    errand.query.answered = true;\n    for (let i = 0; i < 9; i++) errand.query.delayMs = 60_000;\n    end(node, link, 4401, 'another key');",
+    note: 'never asks a bootstrap node again that once proved another key',
+  },
+  {
+    id: 'discovery-exits-when-alone',
+    kills: ['DSC-09'],
+    file,
+    find: '  if (node.bootstraps.every((each) => each.tried)) node',
+    replace:
+      "  if (!query.answered && node.bootstraps.every((each) => each.tried)) throw new Error('no bootstrap node');\n  if (node.bootstraps.every((each) => each.tried)) node",
+    note: 'exits when no bootstrap node can be reached',
+    mayBreak: ['DSC-*', 'LIF-*'],
+  },
+  {
+    id: 'discovery-tight-loop',
+    kills: ['DSC-09'],
+    file,
+    find: '  const delayMs = backoffMs(node, query.delayMs);',
+    replace: '  const delayMs = 100;',
+    note: 'asks a dead bootstrap node ten times a second',
+    mayBreak: ['DSC-*'],
+  },
+  {
+    id: 'discovery-never-retries',
+    kills: ['DSC-09'],
+    file,
+    find: '  query.tried = true;\n',
+    replace: '  query.tried = true;\n  if (!query.answered) return;\n',
+    note: 'asks a bootstrap node once and never again',
+    mayBreak: ['DSC-06', 'LIF-*'],
+    ci: true,
+  },
+  {
+    id: 'discovery-not-again-when-alone',
+    kills: ['DSC-09'],
+    file,
+    find: '    if (!query.answered) continue;\n    query.answered = false;\n',
+    replace: '    if (query.answered) continue;\n    query.answered = false;\n',
+    note: 'does not ask its bootstrap nodes again when no peer is left',
+    mayBreak: ['LIF-*'],
+  },
+];
