@@ -5,8 +5,9 @@
 
 import type { Connection } from '../harness/wire/connection.ts';
 import { type PeerEntry, type peerExchange, peerRequest } from '../harness/wire/gossip.ts';
-import type { Listener } from '../harness/wire/listener.ts';
+import { type Listener, listenTcp, type TcpListener } from '../harness/wire/listener.ts';
 import type { Message } from '../harness/wire/message.ts';
+import { splitAddress } from '../harness/wire/transport.ts';
 import type { Bench } from './bench.ts';
 import type { Puppet } from './puppet.ts';
 import { fail } from './requirement.ts';
@@ -84,4 +85,24 @@ export function listenAsBootstrap(
   peers: Parameters<typeof peerExchange>[0],
 ): Promise<Listener> {
   return puppet.listen({ manners: { peers: [...peers] } });
+}
+
+/** TCP listeners that reset whoever comes. */
+export async function refusing(bench: Bench, count: number, prefix: string): Promise<TcpListener[]> {
+  const puppets = await bench.puppets(count, prefix);
+  return Promise.all(puppets.map((puppet) => refuse(bench, puppet)));
+}
+
+/** The address of this puppet, with nobody there but a reset. */
+export async function refuse(bench: Bench, puppet: Puppet): Promise<TcpListener> {
+  const { host, port } = splitAddress(puppet.address);
+  const listener = await listenTcp(host, port, (socket) => socket.resetAndDestroy());
+  bench.onClose(() => listener.close());
+  return listener;
+}
+
+/** The id of a node that does not exist. */
+export function madeUp(bench: Bench): string {
+  const digits = Array.from({ length: 40 }, () => bench.random.below(16).toString(16));
+  return `node_${digits.join('')}`;
 }

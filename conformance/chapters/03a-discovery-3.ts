@@ -1,0 +1,168 @@
+/** § 3.2, 9.1 Discovery: how fast it is, what it makes of bad entries, and that it goes on while there are too few peers. */
+
+import { peerExchange } from '../../harness/wire/gossip.ts';
+import type { Json } from '../../harness/wire/json.ts';
+import { listenTcp } from '../../harness/wire/listener.ts';
+import { splitAddress } from '../../harness/wire/transport.ts';
+import type { Bench } from '../bench.ts';
+import { dialled, firstRequest, listenAsBootstrap } from '../peer-lists.ts';
+import { fail, late, pass, type Requirement } from '../requirement.ts';
+
+export const rows: readonly Requirement[] = [
+  {
+    id: 'DSC-07',
+    level: 'should',
+    section: '9.1',
+    role: 'c',
+    quote: 'Every bootstrap node is queried, **in parallel**, with `peer_request`',
+    reading:
+      'From the first attempt at a bootstrap node to the first dial of a listed peer pass less than 2 s, also if one of three bootstrap nodes never says a word.',
+    mutants: ['discovery-sequential', 'discovery-slow'],
+    needs: ['start', 'instances', 'dial-back'],
+    durationHintMs: 3_000,
+    limitMs: 60_000,
+    test: async (bench) => {
+      const all = await discoveryMs(bench, 'all', 3, 0);
+      const fewer = await discoveryMs(bench, 'fewer', 2, 1);
+      if (all > 2_000) late(`with 3 bootstrap nodes discovery took ${all} ms, expected less than 2 000`);
+      if (fewer > 2_000)
+        late(`with 1 of 3 bootstrap nodes black-holed discovery took ${fewer} ms, expected less than 2 000`);
+      return pass(`${all} ms with three bootstrap nodes, ${fewer} ms with one of them black-holed`);
+    },
+  },
+  {
+    id: 'DSC-08',
+    level: 'should',
+    section: '3.2',
+    role: 'c',
+    quote:
+      'Bad entries are skipped, good ones kept; of a longer list the first 50 entries count, good or bad.',
+    reading:
+      'Of a list with bad entries between good ones the good ones are dialled, in an answer and after a handshake.',
+    mutants: [
+      'discovery-stops-at-bad-answer',
+      'list-voided-by-bad-entry',
+      'list-cut-at-bad-entry',
+      'list-bad-ids-taken',
+    ],
+    needs: ['start', 'dial-back'],
+    durationHintMs: 4_000,
+    limitMs: 75_000,
+    test: async (bench) => {
+      const [bootstrap, first, second, third, fourth, wrong] = await bench.puppets(6);
+      const [firstListens, secondListens, thirdListens, fourthListens] = await Promise.all(
+        [first!, second!, third!, fourth!].map((puppet) => puppet.listen()),
+      );
+      const wrongListens = await wrong!.listen();
+      const listener = await bootstrap!.listen({
+        manners: { answerPeerRequest: false },
+        handshake: {
+          capabilities: ['v1', 'gossip', 'sync'],
+          address: bootstrap!.address,
+          peers: [...badEntries(wrong!), third!.entry, ...badEntries(wrong!), fourth!.entry],
+        },
+      });
+      const node = await bench.node({ bootstrap: [bootstrap!.bootstrap] });
+      const { connection, request } = await firstRequest(bench, listener);
+      const list = [first!.entry, ...badEntries(wrong!), { ...second!.entry, region: 'eu', weight: 3 }];
+      connection.send('peer_exchange', peerExchange(list, request.id));
+      await dialled(bench, 'the good entry before the bad ones', firstListens!, 15_000);
+      await dialled(bench, 'the good entry after them', secondListens!, 15_000);
+      await dialled(bench, 'a good entry in the list of a peer', thirdListens!, 20_000);
+      await dialled(bench, 'the last entry in the list of a peer', fourthListens!, 20_000);
+      if (wrongListens.attempts.length > 0)
+        fail('the node dialled an entry whose node_id has not the form node_ + 40 lower-case hex digits');
+      await (await (await bench.puppet('observer')).join(node)).fence();
+      return pass(`4 good entries among ${badEntries(wrong!).length} kinds of bad ones were dialled`);
+    },
+  },
+  {
+    id: 'DSC-10',
+    level: 'should',
+    section: '3.2',
+    role: 'c',
+    quote:
+      'While it has fewer than `target_peers` a node dials more and repeats `peer_request` to a peer after 2 s, 4 s … 60 s.',
+    reading:
+      'A peer that learns of somebody only after it was asked once is asked again, and the newcomer dialled.',
+    mutants: ['peers-asked-never', 'peers-asked-once', 'peers-answer-ignored'],
+    needs: ['dial-back'],
+    durationHintMs: 9_000,
+    limitMs: 60_000,
+    cpu: 0.05,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [peer, newcomer] = await bench.puppets(2);
+      const newcomerListens = await newcomer!.listen();
+      const connection = await peer!.peer(node, { address: peer!.address });
+      await bench.waitFor(
+        'first peer_request to a peer',
+        10_000,
+        () => connection.seen('peer_request').length >= 1,
+      );
+      await bench.sleep(300, 'the first answer, an empty list, arrives');
+      connection.manners.peers = [newcomer!.entry];
+      const learnt = performance.now();
+      await dialled(bench, 'a newcomer', newcomerListens, 12_000);
+      const afterMs = Math.round(performance.now() - learnt);
+      const asked = connection.seen('peer_request').length;
+      return pass(`the newcomer was dialled ${afterMs} ms after the peer knew it, at peer_request ${asked}`);
+    },
+  },
+];
+
+/** ms from the first attempt at a bootstrap node to the first dial of the peer that the good ones list. */
+async function discoveryMs(bench: Bench, name: string, good: number, mute: number): Promise<number> {
+  const peer = await bench.puppet(`${name}-peer`);
+  const listener = await peer.listen();
+  const mutes = await bench.puppets(mute, `${name}-mute`);
+  const accepts: (() => number | undefined)[] = [];
+  for (const puppet of mutes) {
+    const { host, port } = splitAddress(puppet.address);
+    const hole = await listenTcp(host, port);
+    bench.onClose(() => hole.close());
+    accepts.push(() => hole.accepts[0]);
+  }
+  const goods = await bench.puppets(good, `${name}-good`);
+  for (const puppet of goods) {
+    const listens = await listenAsBootstrap(puppet, [peer.entry]);
+    accepts.push(() => listens.attempts[0]?.at);
+  }
+  await bench.node({ bootstrap: [...mutes, ...goods].map((puppet) => puppet.bootstrap) });
+  await bench.waitFor(
+    `dial of the peer that bootstrap nodes list (${name})`,
+    25_000,
+    () => listener.attempts[0],
+  );
+  const first = Math.min(...accepts.map((at) => at() ?? Number.POSITIVE_INFINITY));
+  return Math.round(listener.attempts[0]!.at - first);
+}
+
+/** Entries that a node must skip; those with an address that exists have a node_id of another form. */
+function badEntries(wrong: { nodeId: string; address: string }): Json[] {
+  const { nodeId, address } = wrong;
+  const host = splitAddress(address).host;
+  return [
+    { node_id: nodeId, address: `${host}:0` },
+    { node_id: nodeId, address: `${host}:70000` },
+    { node_id: nodeId, address: `${host}:-1` },
+    { node_id: nodeId, address: host },
+    { node_id: nodeId, address: `${address}x` },
+    { node_id: nodeId, address: `:${splitAddress(address).port}` },
+    { node_id: nodeId, address: 8_888 },
+    { node_id: nodeId, address: null },
+    { node_id: nodeId, address: [address] },
+    { node_id: nodeId },
+    { address },
+    { node_id: nodeId.slice(0, -1), address },
+    { node_id: `${nodeId}0`, address },
+    { node_id: `node_${'G'.repeat(40)}`, address },
+    { node_id: 7, address },
+    { node_id: null, address },
+    null,
+    42,
+    address,
+    [nodeId, address],
+    { node_id: { node_id: nodeId, address }, address: { node_id: nodeId, address } },
+  ];
+}

@@ -1,0 +1,190 @@
+/** § 3.3 Peer exchange: long lists, poisoned ones, and addresses of all forms. */
+
+import type { PeerEntry } from '../../harness/wire/gossip.ts';
+import type { Listener, TcpListener } from '../../harness/wire/listener.ts';
+import { splitAddress } from '../../harness/wire/transport.ts';
+import type { Bench } from '../bench.ts';
+import { addressesOf, askForPeers, helloed, madeUp, refusing } from '../peer-lists.ts';
+import type { Puppet } from '../puppet.ts';
+import { fail, late, pass, type Requirement } from '../requirement.ts';
+import type { NodeUnderTest } from '../target.ts';
+
+export const rows: readonly Requirement[] = [
+  {
+    id: 'PEX-06',
+    level: 'should',
+    section: '3.3',
+    role: 's',
+    quote: 'At most 20 dials of learned addresses start in any 10 s.',
+    reading:
+      'Of a list of 450 made-up peers only the first 50 entries count and at most 20 dials start in 10 s; own lists have at most 50 entries.',
+    ruling:
+      'Profile §5: "of a longer list the first 50 entries count, good or bad"; "A list has at most 50 entries".',
+    mutants: ['dials-unlimited', 'dials-whole-list', 'peer-list-oversize'],
+    needs: ['start', 'instances', 'dial-back'],
+    durationHintMs: 14_000,
+    cpu: 0.2,
+    test: async (bench) => {
+      const [node, crowded] = await bench.nodes(2, (index) =>
+        index === 0 ? {} : { parameters: { bucket_size: 200, target_peers: 1 } },
+      );
+      const head = await refusing(bench, 50, 'head');
+      const tail = await refusing(bench, 20, 'tail');
+      const fake = (listener: TcpListener): PeerEntry => ({
+        node_id: madeUp(bench),
+        address: listener.address,
+      });
+      const list = [
+        ...head.map(fake),
+        ...Array.from({ length: 400 }, (_, index) => fake(tail[index % tail.length]!)),
+      ];
+      const longest = await longestListOf(bench, crowded!);
+      await (await bench.puppet('liar')).peer(node!, { peers: list });
+      await bench.waitFor('a dial of a listed address', 10_000, () => startsAt(head).length > 0);
+      await bench.sleep(11_000, 'a window of 10 s passes');
+      const starts = startsAt(head);
+      // An accept may be noticed late: of two that are 10 s apart the first.
+      const most = Math.max(
+        ...starts.map((at) => starts.filter((each) => each >= at && each < at + 9_000).length),
+      );
+      if (startsAt(tail).length > 0)
+        fail(`${startsAt(tail).length} dials of entries beyond the first 50 of a list`, {
+          head: starts.length,
+        });
+      if (most > 20) late(`${most} dials of learned addresses within 10 s, at most 20 are allowed`, starts);
+      return pass(`${most} dials in 10 s, none beyond the first 50 entries; the longest list had ${longest}`);
+    },
+  },
+  {
+    id: 'PEX-07',
+    level: 'should',
+    section: '3.3',
+    role: 's',
+    quote:
+      'A list has at most 50 entries, never the asker or oneself, only peers with whom a handshake succeeded and, if they were dialled since, answered.',
+    reading:
+      'Neither somebody only heard of nor a peer that did not answer a later dial is passed on, nor the asker and the node itself.',
+    mutants: ['peer-list-unverified', 'peer-list-unreachable', 'peer-list-with-asker', 'peer-list-with-self'],
+    needs: ['dial-back'],
+    durationHintMs: 4_000,
+    limitMs: 60_000,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [good, gone, hidden, liar, asker] = await bench.puppets(5);
+      const [dead, left] = await refusing(bench, 2, 'dead');
+      const fake = { node_id: madeUp(bench), address: dead!.address };
+      await good!.peer(node, { address: good!.address });
+      await hidden!.peer(node, { address: null });
+      const connection = await gone!.join(node, { address: left!.address });
+      const observer = await asker!.join(node, { address: asker!.address });
+      await liar!.peer(node, { peers: [fake] });
+      await observer.fence();
+      const look = async (): Promise<PeerEntry[]> => {
+        const peers = await askForPeers(observer);
+        if (addressesOf(peers, { nodeId: fake.node_id }).length > 0)
+          fail('the list holds a node that the node has only heard of', peers);
+        if (addressesOf(peers, asker!).length > 0) fail('the list holds the asker', peers);
+        if (addressesOf(peers, node).length > 0) fail('the list holds the node itself', peers);
+        if (addressesOf(peers, hidden!).length > 0) fail('the list holds a peer that gave no address', peers);
+        if (addressesOf(peers, good!).length !== 1) fail('the list lacks a peer that is connected', peers);
+        return peers;
+      };
+      await look();
+      await connection.close();
+      await bench.waitFor('dial of somebody only heard of', 20_000, () => dead!.accepts.length > 0);
+      await bench.waitFor('dial of a peer that left', 20_000, () => left!.accepts.length > 0);
+      let asked = 0;
+      let peers = await look();
+      // What became of the dial is known to the node a moment after we reset it.
+      while (addressesOf(peers, gone!).length > 0 && asked++ < 12) {
+        await bench.sleep(250, 'the failed dial is noticed');
+        peers = await look();
+      }
+      if (addressesOf(peers, gone!).length > 0)
+        late('the list still holds a peer that did not answer a dial', peers);
+      return pass('only the peer that is there was listed, before and after the dials of the others failed');
+    },
+  },
+  {
+    id: 'PEX-08',
+    level: 'should',
+    section: '3.3',
+    role: 'c',
+    quote: 'IPv6 as `[addr]:port`.',
+    reading:
+      'Addresses with an IPv6 literal, a DNS name and a name of the configured map are dialled, port and all.',
+    ruling:
+      'Profile §10 hosts: "optional dial map from name to address, consulted before DNS; the port stays".',
+    mutants: ['address-split-at-first-colon', 'address-no-names', 'address-map-ignored'],
+    needs: ['start', 'dial-back'],
+    durationHintMs: 3_000,
+    limitMs: 60_000,
+    test: async (bench) => {
+      const [source, plain, named, mapped, six, asker] = await bench.puppets(6, 'p');
+      const port = (puppet: { address: string }): number => splitAddress(puppet.address).port;
+      const told: [Puppet, string, Listener[]][] = [
+        [plain!, plain!.address, [await plain!.listen()]],
+        [mapped!, `peer.cle-net.example:${port(mapped!)}`, [await mapped!.listen()]],
+        // `localhost` may mean either.
+        [
+          named!,
+          `localhost:${port(named!)}`,
+          await loopback(bench, named!, ['127.0.0.1', '[::1]'], port(named!)),
+        ],
+      ];
+      const overSix = await loopback(bench, six!, ['[::1]'], port(six!));
+      if (overSix.length > 0) told.push([six!, `[::1]:${port(six!)}`, overSix]);
+      const node = await bench.node({
+        hosts: { 'peer.cle-net.example': splitAddress(mapped!.address).host },
+      });
+      await source!.peer(node, {
+        peers: told.map(([{ nodeId }, address]) => ({ node_id: nodeId, address })),
+      });
+      for (const [, address, listeners] of told) {
+        await bench.waitFor(`dial of ${address}`, 20_000, () =>
+          listeners.some((listener) => helloed(listener).length > 0),
+        );
+      }
+      const peers = await askForPeers(await asker!.join(node));
+      for (const [puppet, address, listeners] of told) {
+        const said = listeners.length > 1 ? null : (addressesOf(peers, puppet)[0] ?? 'nowhere');
+        if (said !== null && said !== puppet.address && said !== address)
+          fail(`a peer dialled at ${address} is listed at ${said}`, peers);
+      }
+      return pass(`dialled: ${told.map(([, address]) => address).join(', ')}`);
+    },
+  },
+];
+
+/** Listeners of one puppet on several addresses; those that this host does not have are left out. */
+async function loopback(
+  bench: Bench,
+  owner: Puppet,
+  hosts: readonly string[],
+  port: number,
+): Promise<Listener[]> {
+  const listeners: Listener[] = [];
+  for (const host of hosts) {
+    const puppet = await bench.puppet(`${owner.name}@${host}`, {
+      identity: owner.identity,
+      address: `${host}:${port}`,
+    });
+    const listener = await puppet.listen().catch(() => null);
+    if (listener !== null) listeners.push(listener);
+  }
+  return listeners;
+}
+
+function startsAt(listeners: readonly TcpListener[]): number[] {
+  return listeners.flatMap((listener) => [...listener.accepts]).sort((a, b) => a - b);
+}
+
+/** The list of a node that knows 55 peers and wants no more than the one it has. */
+async function longestListOf(bench: Bench, node: NodeUnderTest): Promise<number> {
+  await (await bench.puppet('holder')).peer(node);
+  const puppets = await bench.puppets(55, 'known');
+  for (const puppet of puppets) await puppet.join(node, { address: puppet.address });
+  const peers = await askForPeers(await (await bench.puppet('asker')).join(node));
+  if (peers.length < 40) late(`a node that shook hands with 55 peers lists ${peers.length} of them`);
+  return peers.length;
+}
