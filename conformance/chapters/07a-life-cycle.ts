@@ -38,7 +38,7 @@ export async function gossipReachesAll(
 }
 
 /** The node's own key, which the tester wrote for it. */
-function ownIdentity(node: NodeUnderTest): Identity | null {
+export function ownIdentity(node: NodeUnderTest): Identity | null {
   if (node.control === null) return null;
   const { key_file } = parse(readFileSync(node.control.configFile, 'utf8')) as { key_file: string };
   const { d } = createPrivateKey(readFileSync(key_file)).export({ format: 'jwk' });
