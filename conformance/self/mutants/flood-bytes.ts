@@ -107,12 +107,11 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'forged-stalls',
-    kills: ['FLD-07'],
+    kills: ['FLD-07', 'PRF-01'],
     file: inbound,
     find: unsigned,
     replace: `  {\n    for (const until = performance.now() + 15; performance.now() < until; );\n${unsigned}\n  }`,
     note: 'spends 15 ms on every bad signature',
-    mayBreak: ['PRF-01'],
   },
   {
     id: 'gossip-bytes-free',
