@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['ENV-*'],
   },
   {
-    id: 'stale-without-now',
+    id: 'error-stale-without-now',
     kills: ['ERR-01'],
     file: inbound,
     find: now,
@@ -88,7 +88,7 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['ENV-*'],
   },
   {
-    id: 'stale-now-milliseconds',
+    id: 'error-stale-milliseconds',
     kills: ['ERR-01'],
     file: inbound,
     find: now,
@@ -97,7 +97,7 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['ENV-*'],
   },
   {
-    id: 'malformed-silent',
+    id: 'error-malformed-silent',
     kills: ['ERR-01'],
     file: inbound,
     find: answered,
