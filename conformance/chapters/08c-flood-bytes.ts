@@ -194,17 +194,18 @@ export const rows: readonly Requirement[] = [
       // The last ones may be under way, unanswered heartbeats among them.
       await steady.fence(20_000);
       withinBytes(held, mebibyte, 128 * 1_024);
+      const heldIn = held.samples.findLast(({ atMs }) => atMs <= 6_000)?.bytes ?? 0;
       if (free.refusals > 0) fail(`${free.refusals} messages at 0.9 MiB/s got RATE_LIMIT`);
       if (lag > 0.75 * mebibyte) late(`at 0.9 MiB/s ${lag} of ${free.written} bytes were not read in time`);
       const least = 0.5 * 6 * mebibyte;
-      if (held.takenIn < least)
-        late(`of a flood only ${held.takenIn} bytes were taken in within 6 s: the limit is 1 MiB/s`);
+      if (heldIn < least)
+        late(`of a flood only ${heldIn} bytes were taken in within 6 s: the limit is 1 MiB/s`);
       const p95 = inTime(await asking, await control, 'beside the flood');
       bench.step('what waited is read');
       await Promise.all(flood.map((connection) => connection.fence(30_000)));
       await Promise.all(flood.map(stillServed));
       return pass(
-        `${(free.takenIn / mebibyte).toFixed(1)} MiB in 6 s flowed freely; of a flood ${(held.takenIn / mebibyte).toFixed(1)} MiB were read (at most 7); honest p95 ${p95} ms`,
+        `${(free.takenIn / mebibyte).toFixed(1)} MiB in 6 s flowed freely; of a flood ${(heldIn / mebibyte).toFixed(1)} MiB were read (at most 7); honest p95 ${p95} ms`,
       );
     },
   },
@@ -242,10 +243,8 @@ export const rows: readonly Requirement[] = [
       const own = await forger.join(node);
       await useUpItems(own, forger);
       await useUpQueries(own);
-      if (p95 >= 500) late(`beside ${sent} forged messages an honest peer’s p95 was ${Math.round(p95)} ms`);
-      return pass(
-        `${sent} forged messages cost nobody a commit or a query; honest p95 ${Math.round(p95)} ms`,
-      );
+      const p95 = inTime(latencies, compared, `beside ${sent} forged messages`);
+      return pass(`${sent} forged messages cost nobody a commit or a query; honest p95 ${p95} ms`);
     },
   },
   {
