@@ -40,7 +40,9 @@ export async function judgeRow(row: Requirement, context: RunContext, alone = fa
     return { result: resultOf(row, context, outcome, startedAt), transcript: [], sharedCrash: null };
   }
   const bench = openBench(row, context, alone);
-  const outcome = await Promise.race([attempt(row, bench), limit(row, bench), bench.crashed]);
+  const first = await Promise.race([attempt(row, bench), limit(row, bench), bench.crashed]);
+  const outcome =
+    first.verdict === 'inconclusive' ? await Promise.race([bench.crashed, heardOf(first)]) : first;
   const endedAt = performance.now();
   await bench.close();
   const settled = await inView(row, outcome, context, startedAt, endedAt);
@@ -49,6 +51,11 @@ export async function judgeRow(row: Requirement, context: RunContext, alone = fa
     transcript: bench.transcript(),
     sharedCrash: bench.sharedCrash(),
   };
+}
+
+/** That a process ended is heard of after its connections broke, and explains what could not be judged. */
+function heardOf(outcome: Outcome): Promise<Outcome> {
+  return delay(500, outcome);
 }
 
 async function attempt(row: Requirement, bench: OpenBench): Promise<Outcome> {
