@@ -112,6 +112,8 @@ export function pull(node: NodeState, link: Link): void {
       return isSparse;
     },
     found: (_prefix, hashes) => {
+      // Wanted already, perhaps of a peer behind a cut link: this one is a further source.
+      for (const hash of hashes) if (isWanted(node, hash)) want(node, link, hash, 'reconciled', false);
       const lacking = hashes.filter((hash) => isLacking(node, hash));
       if (isSparse) lookAgain(node, link, lacking);
       else for (const hash of lacking) want(node, link, hash, 'reconciled', false);

@@ -357,6 +357,16 @@ describe('core anti-entropy', () => {
     expect(requests(link)).to.have.length(before);
   });
 
+  it('asks a holder that it finds while the one that announced is silent', () => {
+    const { net, node, puppets, links } = setUp(2, { antiEntropyIntervalMs: 1000 });
+    const item = net.puppet('author').item('commit');
+    announce(links[0]!, puppets[0]!, 1, [hashOf(item)]);
+    serve(puppets[1]!, [item]);
+    net.run(5000);
+    expect(holds(node, item)).to.equal(true);
+    expect(requests(links[1]!)).to.have.length(1);
+  });
+
   it('answers digests of its own tree and refuses unknown roots', () => {
     const { net, node, puppets, links } = setUp(1);
     const items = Array.from({ length: 40 }, (_, i) => puppets[0]!.item('commit', { metadata: { i } }));
