@@ -1,10 +1,181 @@
-/** § 4.3 Routing table: who stays in a bucket and who makes way, seen in the lists that the node gives. */
+/** § 4.3 Routing table: who stays in a bucket and who makes way, seen in lists that the node gives and in its dials. */
 
+import { readFileSync } from 'node:fs';
+import { type Identity, identityFrom } from '../../harness/wire/identity.ts';
+import type { TcpListener } from '../../harness/wire/listener.ts';
+import type { Bench } from '../bench.ts';
 import { closedWith } from '../expect.ts';
-import { addressesOf, askForPeers } from '../peer-lists.ts';
-import { fail, pass, type Requirement } from '../requirement.ts';
+import { addressesOf, askForPeers, dialled, madeUp, refuse } from '../peer-lists.ts';
+import type { Puppet } from '../puppet.ts';
+import { fail, late, pass, type Requirement } from '../requirement.ts';
+import type { NodeUnderTest } from '../target.ts';
 
 export const rows: readonly Requirement[] = [
+  {
+    id: 'RTB-01',
+    level: 'should',
+    section: '4.3',
+    role: 's',
+    quote: 'bucket.move_to_head(peer)',
+    reading:
+      'In a full bucket the least recently seen entry makes way: not the one that entered first, and not another that failed too.',
+    ruling:
+      'Profile §5: "seen peers move to the head"; "A newcomer replaces the least recently seen entry only if that entry failed its last dial, …".',
+    mutants: ['routing-first-in-first-out', 'routing-evicts-any-failed', 'routing-never-replaces'],
+    needs: ['start', 'dial-back'],
+    durationHintMs: 7_000,
+    limitMs: 60_000,
+    cpu: 0.05,
+    test: async (bench) => {
+      const node = await bench.node({ parameters: { bucket_size: 3 } });
+      const [oldest, second, third, newcomer] = await sameBucket(bench, node, 4);
+      const oldestListens = await oldest!.listen();
+      const kept = await oldest!.peer(node, { address: oldest!.address });
+      const secondRefuses = await meetAndLeave(bench, node, second!);
+      const thirdRefuses = await meetAndLeave(bench, node, third!);
+      await bench.waitFor('dials of both that left', 20_000, () =>
+        [secondRefuses, thirdRefuses].every((listener) => listener.accepts.length > 0),
+      );
+      await bench.sleep(200, 'the failed dials are noticed');
+      await kept.fence();
+      const newcomerRefuses = await meetAndLeave(bench, node, newcomer!);
+      await bench.waitFor(
+        'dial of the newcomer: no entry made way',
+        12_000,
+        () => newcomerRefuses.accepts.length > 0,
+      );
+      const before = thirdRefuses.accepts.length;
+      await bench.waitFor(
+        'another dial of one seen later than the least recently seen',
+        25_000,
+        () => thirdRefuses.accepts.length > before,
+      );
+      await kept.close();
+      await dialled(bench, 'the oldest entry, seen again before', oldestListens, 20_000);
+      return pass('the newcomer took the place of the least recently seen, both others are still known');
+    },
+  },
+  {
+    id: 'RTB-02',
+    level: 'should',
+    section: '4.3',
+    role: 's',
+    quote: 'elif len(bucket) < bucket_size:',
+    reading:
+      'Of 30 nodes in one bucket at most 20 are listed; thousands of made-up ids change neither lists nor answers nor memory much.',
+    ruling: 'Profile §5: "160 buckets by XOR distance of node ids, 20 entries each".',
+    mutants: ['routing-unbounded', 'routing-keeps-all-heard-of'],
+    needs: ['start'],
+    durationHintMs: 6_000,
+    cpu: 0.6,
+    test: async (bench) => {
+      const node = await bench.node({ parameters: { target_peers: 1 } });
+      await (await bench.puppet('holder')).peer(node);
+      const crowd = await sameBucket(bench, node, 30);
+      for (const puppet of crowd) await (await puppet.join(node, { address: puppet.address })).close();
+      const observer = await (await bench.puppet('asker')).join(node);
+      const listed = async (): Promise<number> => {
+        const peers = await askForPeers(observer);
+        const strangers = peers.filter(({ node_id }) => !crowd.some(({ nodeId }) => nodeId === node_id));
+        if (strangers.length > 0) fail('the list holds nodes that do not exist', strangers);
+        return peers.length;
+      };
+      const before = await listed();
+      if (before > 20) fail(`${before} of 30 nodes of one bucket are listed, a bucket has 20 entries`);
+      if (before === 0) fail('none of 30 nodes that were met is listed');
+      const memory = residentMb(node);
+      bench.step('60 lists of 50 made-up nodes');
+      const liar = await bench.puppet('liar');
+      for (let i = 0; i < 60; i += 1) {
+        const peers = Array.from({ length: 50 }, (_, j) => ({
+          node_id: madeUp(bench),
+          address: `10.${i}.${j}.1:8888`,
+        }));
+        await liar.peer(node, { peers });
+      }
+      const after = await listed();
+      if (after !== before) fail(`after 3 000 made-up nodes ${after} are listed, before ${before}`);
+      const startedAt = performance.now();
+      await observer.fence();
+      const answerMs = Math.round(performance.now() - startedAt);
+      if (answerMs > 2_000) late(`after 3 000 made-up nodes an answer took ${answerMs} ms`);
+      const grown = residentMb(node) - memory;
+      if (grown > 96) fail(`3 000 made-up nodes cost ${Math.round(grown)} MB of memory`);
+      return pass(
+        `${before} of 30 nodes of one bucket listed; after 3 000 made-up ones an answer took ${answerMs} ms`,
+      );
+    },
+  },
+  {
+    id: 'RTB-03',
+    level: 'should',
+    section: '4.3',
+    role: 's',
+    quote: 'if self.should_replace(bucket.lru):',
+    reading:
+      'A full bucket of live entries takes no newcomer; a dead least recent one makes way for a newcomer that was met, not for one only heard of.',
+    ruling:
+      'Profile §5: "A newcomer replaces the least recently seen entry only if that entry failed its last dial, was silent for 90 s, or was never verified; an unverified newcomer never alters or evicts a verified entry."',
+    mutants: ['routing-always-replaces', 'routing-never-replaces', 'routing-unverified-evicts'],
+    needs: ['start', 'dial-back'],
+    durationHintMs: 9_000,
+    limitMs: 75_000,
+    cpu: 0.05,
+    test: async (bench) => {
+      const node = await bench.node({ parameters: { bucket_size: 3 } });
+      const [a, b, c, late_, heard, heardLater, taken] = await sameBucket(bench, node, 7);
+      const mark = async (name: string): Promise<Puppet> => sameBucketNot(bench, node, name);
+      const [first, second, third] = [await mark('mark-1'), await mark('mark-2'), await mark('mark-3')];
+      const dying = await b!.peer(node, { address: b!.address });
+      const alive = [
+        await a!.peer(node, { address: a!.address }),
+        await c!.peer(node, { address: c!.address }),
+      ];
+
+      bench.step('a bucket of three live entries');
+      const lateRefuses = await meetAndLeave(bench, node, late_!);
+      const heardRefuses = await refuse(bench, heard!);
+      const secondRefuses = await refuse(bench, second);
+      await first.peer(node, { peers: [heard!.entry, second.entry] });
+      await bench.waitFor(
+        'dial of an entry of another bucket',
+        20_000,
+        () => secondRefuses.accepts.length > 0,
+      );
+      if (lateRefuses.accepts.length > 0) fail('a newcomer replaced a live entry of a full bucket');
+      if (heardRefuses.accepts.length > 0)
+        fail('a node only heard of replaced a live entry of a full bucket');
+
+      bench.step('one of the three is dead');
+      const deadRefuses = await refuse(bench, b!);
+      await dying.close();
+      await bench.waitFor('dial of the entry that died', 20_000, () => deadRefuses.accepts.length > 0);
+      await bench.sleep(200, 'the failed dial is noticed');
+      for (const peer of alive) await peer.fence();
+      const laterRefuses = await refuse(bench, heardLater!);
+      const thirdRefuses = await refuse(bench, third);
+      await (await mark('mark-4')).peer(node, { peers: [heardLater!.entry, third.entry] });
+      await bench.waitFor(
+        'dial of an entry of another bucket',
+        20_000,
+        () => thirdRefuses.accepts.length > 0,
+      );
+      const before = deadRefuses.accepts.length;
+      await bench.waitFor(
+        'another dial of the dead entry: it was evicted by one only heard of',
+        25_000,
+        () => deadRefuses.accepts.length > before,
+      );
+      if (laterRefuses.accepts.length > 0) fail('a node only heard of replaced a verified entry');
+      const takenRefuses = await meetAndLeave(bench, node, taken!);
+      await bench.waitFor(
+        'dial of a newcomer that was met: the dead entry did not make way',
+        15_000,
+        () => takenRefuses.accepts.length > 0,
+      );
+      return pass('live entries stayed, a dead one made way for a newcomer that was met and for no other');
+    },
+  },
   {
     id: 'RTB-04',
     level: 'must',
@@ -43,3 +214,50 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+/** The first bit in which node ids differ from the node's decides: half of all ids share one bucket. */
+function farFrom(node: NodeUnderTest, nodeId: string): boolean {
+  return Number.parseInt(nodeId[5]!, 16) >> 3 !== Number.parseInt(node.nodeId[5]!, 16) >> 3;
+}
+
+/** Puppets whose ids fall into the bucket of greatest distance. */
+async function sameBucket(bench: Bench, node: NodeUnderTest, count: number): Promise<Puppet[]> {
+  const puppets: Puppet[] = [];
+  for (let i = 0; puppets.length < count; i += 1) {
+    const identity = drawn(bench, `far-${i}`);
+    if (farFrom(node, identity.nodeId)) puppets.push(await bench.puppet(`far-${i}`, { identity }));
+  }
+  return puppets;
+}
+
+/** A puppet of another bucket. */
+async function sameBucketNot(bench: Bench, node: NodeUnderTest, name: string): Promise<Puppet> {
+  for (let i = 0; ; i += 1) {
+    const identity = drawn(bench, `${name}-${i}`);
+    if (!farFrom(node, identity.nodeId)) return bench.puppet(name, { identity });
+  }
+}
+
+function drawn(bench: Bench, name: string): Identity {
+  return identityFrom(`${bench.target.salt}/${bench.seed}/${bench.row.id}/${name}`);
+}
+
+/** Shakes hands, says where it is, and is gone: who knows it will dial and find nobody. */
+async function meetAndLeave(bench: Bench, node: NodeUnderTest, puppet: Puppet): Promise<TcpListener> {
+  const listener = await refuse(bench, puppet);
+  const connection = await puppet.join(node, { address: puppet.address });
+  await connection.fence();
+  await connection.close();
+  return listener;
+}
+
+/** Resident memory of the node's process; 0 where it cannot be read. */
+function residentMb(node: NodeUnderTest): number {
+  const pid = node.control?.pid;
+  if (pid === null || pid === undefined) return 0;
+  try {
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
+}

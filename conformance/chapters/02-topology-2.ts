@@ -1,0 +1,250 @@
+/** § 2.1, 2.2 Topology: many nodes without any one of them, no favourites, and connections that are meant to be short. */
+
+import type { Connection } from '../../harness/wire/connection.ts';
+import { announce, peerRequest } from '../../harness/wire/gossip.ts';
+import type { Bench } from '../bench.ts';
+import { accepted, closedWith, served, stillServed, tryHandshake } from '../expect.ts';
+import { dialled, helloed, listenAsBootstrap } from '../peer-lists.ts';
+import { fail, late, pass, type Requirement } from '../requirement.ts';
+import { binomial, chiSquare, logGamma } from '../statistics.ts';
+import type { NodeUnderTest } from '../target.ts';
+
+const nodes = 20;
+
+export const rows: readonly Requirement[] = [
+  {
+    id: 'TOP-05',
+    level: 'should',
+    section: '2.1',
+    role: 'n',
+    quote: '- **Partial mesh overall**: Network remains connected through multiple paths',
+    reading:
+      'Of 20 nodes with one bootstrap node, what is committed at any of them reaches all others right after the bootstrap node was killed, and after three more.',
+    mutants: ['star-through-bootstrap', 'peers-chain'],
+    needs: ['instances', 'restart'],
+    durationHintMs: 26_000,
+    limitMs: 120_000,
+    cpu: 0.4,
+    test: async (bench) => {
+      const first = await bench.node();
+      const { host, port, publicKey } = first;
+      const others = await bench.nodes(nodes - 1, () => ({ bootstrap: [{ host, port, publicKey }] }));
+      const all = [first, ...others];
+      const observer = await bench.puppet('observer');
+      const watched = new Map<NodeUnderTest, Connection>();
+      for (const node of all) watched.set(node, await observer.join(node));
+      await bench.sleep(4_000, 'the nodes find each other');
+      const times = [await broadcast(bench, watched, 'whole')];
+      // The centre of a star would be the one that all were told of; the others are drawn.
+      for (const lost of [first, ...bench.random.shuffle(others).slice(0, 3)]) {
+        bench.expectEnd(lost);
+        watched.delete(lost);
+        await lost.control!.kill();
+        times.push(await broadcast(bench, watched, lost.name));
+      }
+      return pass(`a commit reached all of 20, 19, 18, 17 and 16 nodes within ${times.join(', ')} ms`);
+    },
+  },
+  {
+    id: 'TOP-06',
+    level: 'should',
+    section: '2.1',
+    role: 'b',
+    quote: '- **No supernodes**: All peers have equal status',
+    reading:
+      'A bootstrap node gets as many gossips as any other peer, and of 10 bootstrap nodes and 30 others the 10 peers are chosen alike.',
+    ruling:
+      'Profile §4: "Persistent peers are chosen **at random** among all known nodes; a bootstrap node has no preference."',
+    mutants: [
+      'gossip-always-to-bootstrap',
+      'gossip-never-to-bootstrap',
+      'peers-prefer-bootstrap',
+      'gossip-first-three',
+    ],
+    needs: ['start', 'instances', 'dial-back'],
+    durationHintMs: 7_000,
+    limitMs: 75_000,
+    cpu: 0.6,
+    test: async (bench) => {
+      const gossip = await gossipShares(bench);
+      const chosen = await chosenPeers(bench);
+      return pass(`gossip: ${gossip}; peers: ${chosen}`);
+    },
+  },
+  {
+    id: 'TOP-07',
+    level: 'should',
+    section: '2.2',
+    role: 's',
+    quote:
+      'At most 4 connections of the other types per peer, in both directions together, beside its persistent one',
+    reading:
+      'A fifth short-lived connection of a peer is closed with 4429 and without a hello; idle `sync` ends with 1000 after 30 s, `gossip` and `bootstrap` after 10 s.',
+    ruling:
+      'Profile §4: "an acceptor closes it with 4429 instead of a hello, without an `error`"; "Ends (ordinary expiry: 1000, by either side)".',
+    mutants: [
+      'short-lived-unbounded',
+      'short-lived-three',
+      'short-lived-bound-counts-persistent',
+      'short-lived-bound-for-all',
+      'short-lived-place-not-freed',
+      'sync-never-expires',
+      'sync-expires-busy',
+      'gossip-never-expires',
+      'expiry-closes-4408',
+    ],
+    needs: [],
+    durationHintMs: 38_000,
+    limitMs: 75_000,
+    cpu: 0,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [puppet, other, timed] = await bench.puppets(3);
+      const ends = expiries(bench, node, timed!);
+      const persistent = await puppet!.peer(node);
+      const short = [await puppet!.join(node), await puppet!.join(node)];
+      short.push(
+        await puppet!.join(node, { type: 'gossip' }),
+        await puppet!.join(node, { type: 'bootstrap' }),
+      );
+      for (const type of ['sync', 'gossip', 'bootstrap'] as const) {
+        const fifth = await tryHandshake(puppet!, node, { type, keepOpen: true });
+        if (fifth.accepted) fail(`a fifth short-lived connection, a \`${type}\`, was taken`);
+        if (fifth.connection === null) continue;
+        if (fifth.code !== null)
+          fail(`the fifth connection got an error ${fifth.code}, expected a close alone`);
+        await closedWith(fifth.connection, 4429);
+      }
+      for (const connection of [persistent, ...short]) await stillServed(connection);
+      await (await other!.join(node)).fence();
+      await short[0]!.close();
+      await bench.waitFor('a place for another after one was closed', 5_000, async () => {
+        const again = await tryHandshake(puppet!, node, { keepOpen: true });
+        return again.accepted;
+      });
+      return pass(`a fifth was closed 4429 in each of 3 types; ${await ends}`);
+    },
+  },
+];
+
+/** Commits at a node that is left and waits until all others serve the item; ms. */
+async function broadcast(
+  bench: Bench,
+  watched: ReadonlyMap<NodeUnderTest, Connection>,
+  name: string,
+): Promise<number> {
+  const author = await bench.puppet(`author-${name}`);
+  const item = author.commit();
+  await accepted(await author.join(bench.random.pick([...watched.keys()])), item);
+  const startedAt = performance.now();
+  const without = new Map(watched);
+  while (without.size > 0) {
+    await Promise.all(
+      [...without].map(async ([node, connection]) => {
+        if ((await served(connection, item.hash)) !== null) without.delete(node);
+      }),
+    );
+    const ms = Math.round(performance.now() - startedAt);
+    if (without.size > 0 && ms > 20_000)
+      late(`${without.size} of ${watched.size} nodes have not got a commit after ${ms} ms (${name} killed)`);
+    if (without.size > 0) await bench.sleep(300, `a commit reaches ${watched.size} nodes`);
+  }
+  return Math.round(performance.now() - startedAt);
+}
+
+/** One bootstrap node and seven puppets are peers; who gets the gossips of one of them? */
+async function gossipShares(bench: Bench): Promise<string> {
+  const bootstrap = await bench.puppet('bootstrap');
+  const listener = await listenAsBootstrap(bootstrap, []);
+  const node = await bench.node({ bootstrap: [bootstrap.bootstrap] });
+  const favoured = await dialled(bench, 'the only known node as a peer', listener, 15_000);
+  await bench.waitFor('its handshake', 5_000, () => favoured.seen('peer_exchange').length > 0);
+  const puppets = await bench.puppets(7);
+  const [source, ...rest] = await Promise.all(puppets.map((puppet) => puppet.peer(node)));
+  const eligible: Connection[] = [favoured, ...rest];
+  const ids = Array.from({ length: 140 }, () => bench.uuid());
+  for (const id of ids)
+    source!.send('gossip', announce(puppets[0]!.nodeId, [], { topic: 'news', changes: { gossip_id: id } }));
+  await source!.fence(20_000);
+  await Promise.all(eligible.map((connection) => connection.fence(20_000)));
+  const sent = new Set(ids);
+  const counts = eligible.map(
+    (connection) => connection.seen((message) => sent.has(message.payload?.gossip_id)).length,
+  );
+  const share = binomial({
+    n: ids.length,
+    successes: counts[0]!,
+    p: 3 / 7,
+    alpha: 1e-7,
+    mutants: { always: 1, never: 0 },
+  });
+  if (!share.holds) fail(`the bootstrap node got ${share.text} gossips`, counts);
+  const alike = chiSquare({ counts, alpha: 1e-7, scale: 6 / 4 });
+  if (!alike.holds) fail(`the peers do not get gossips alike: ${alike.text}`, counts);
+  return share.text;
+}
+
+/** Ten bootstrap nodes that know three others each: which of the 40 become peers? */
+async function chosenPeers(bench: Bench): Promise<string> {
+  const others = await bench.puppets(30, 'other');
+  const bootstraps = await bench.puppets(10, 'boot');
+  const otherListens = await Promise.all(others.map((puppet) => puppet.listen()));
+  const bootListens = await Promise.all(
+    bootstraps.map((puppet, i) =>
+      listenAsBootstrap(
+        puppet,
+        others.slice(3 * i, 3 * i + 3).map((each) => each.entry),
+      ),
+    ),
+  );
+  await bench.node({ bootstrap: bootstraps.map((puppet) => puppet.bootstrap) });
+  const count = (listeners: typeof bootListens): number =>
+    listeners.filter((listener) => helloed(listener).length > 0).length;
+  await bench.waitFor('8 peers', 20_000, () => count(bootListens) + count(otherListens) >= 8);
+  await bench.sleep(1_500, 'the last dials');
+  const favoured = count(bootListens);
+  const all = favoured + count(otherListens);
+  const chance = atLeast(favoured, all);
+  const text = `${favoured} of 10 bootstrap nodes among ${all} peers of 40 known, p = ${chance.toExponential(1)}`;
+  if (chance < 1e-6) fail(`bootstrap nodes are preferred as peers: ${text}`);
+  return text;
+}
+
+/** The chance that at least `favoured` of `drawn` nodes are among the 10 when they are drawn from 40. */
+function atLeast(favoured: number, drawn: number): number {
+  const choose = (n: number, k: number): number =>
+    k < 0 || k > n ? 0 : Math.exp(logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1));
+  let sum = 0;
+  for (let k = favoured; k <= 10; k += 1) sum += choose(10, k) * choose(30, drawn - k);
+  return Math.min(1, sum / choose(40, drawn));
+}
+
+/** How short-lived connections of one peer end that it leaves open; one `sync` is kept busy. */
+async function expiries(
+  bench: Bench,
+  node: NodeUnderTest,
+  puppet: Awaited<ReturnType<Bench['puppet']>>,
+): Promise<string> {
+  const idle = await puppet.join(node);
+  const busy = await puppet.join(node);
+  const gossip = await puppet.join(node, { type: 'gossip' });
+  const bootstrap = await puppet.join(node, { type: 'bootstrap' });
+  const openedAt = performance.now();
+  const after = async (connection: Connection, withinMs: number): Promise<number> => {
+    const closed = await closedWith(connection, 1000, withinMs);
+    return Math.round(closed.at - openedAt);
+  };
+  await bootstrap.request('peer_request', peerRequest(puppet.nodeId, ['v1']));
+  const ended = [after(gossip, 14_000), after(bootstrap, 14_000), after(idle, 37_000)];
+  for (const result of ended) result.catch(() => {});
+  for (let second = 4; second <= 32; second += 4) {
+    await bench.sleep(openedAt + second * 1_000 - performance.now(), 'one connection is kept busy');
+    await stillServed(busy);
+  }
+  const [gossipMs, bootstrapMs, idleMs] = await Promise.all(ended);
+  if (bootstrapMs! < 8_000)
+    fail(`a \`bootstrap\` connection was closed after ${bootstrapMs} ms, expected 10 s`);
+  if (idleMs! < 27_000) fail(`an idle \`sync\` connection was closed after ${idleMs} ms, expected 30 s`);
+  await stillServed(busy);
+  return `idle: gossip ended after ${gossipMs} ms, bootstrap ${bootstrapMs}, sync ${idleMs}`;
+}
