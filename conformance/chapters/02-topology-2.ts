@@ -59,7 +59,7 @@ export const rows: readonly Requirement[] = [
       'gossip-always-to-bootstrap',
       'gossip-never-to-bootstrap',
       'peers-prefer-bootstrap',
-      'gossip-first-three',
+      'gossip-to-the-oldest-three',
     ],
     needs: ['start', 'instances', 'dial-back'],
     durationHintMs: 7_000,

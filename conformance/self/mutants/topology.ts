@@ -257,7 +257,7 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['GRT-*'],
   },
   {
-    id: 'gossip-first-three',
+    id: 'gossip-to-the-oldest-three',
     kills: ['TOP-06'],
     file: 'node/core/announce.ts',
     find: chooses,
