@@ -5,6 +5,7 @@
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { SecureContext } from 'node:tls';
 import type { Instance, InstanceHooks, InstanceSpec } from '../harness/engines/process/instance.ts';
 import { hostAndPort, probeContext } from '../harness/engines/process/probe.ts';
@@ -292,6 +293,7 @@ function controlOf(instance: Instance): NodeControl {
     },
     dataDir: instance.dataDir,
     configFile: instance.configFile,
+    keyFile: join(instance.folder, 'node.key'),
     get startedAt() {
       return instance.startedAt ?? Number.NaN;
     },

@@ -28,8 +28,10 @@ export interface NodeUnderTest {
 
 export interface NodeControl {
   readonly pid: number | null;
+  /** Where its files are for us; a container knows them by other paths. */
   readonly dataDir: string;
   readonly configFile: string;
+  readonly keyFile: string;
   /** performance.now of the start and of the first TLS handshake of the present life. */
   readonly startedAt: number;
   readonly readyAt: number;

@@ -2,7 +2,6 @@
 
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import { announce, peerExchange, peerRequest } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import { type Identity, identityFrom } from '../../harness/wire/identity.ts';
@@ -40,8 +39,7 @@ export async function gossipReachesAll(
 /** The node's own key, which the tester wrote for it. */
 export function ownIdentity(node: NodeUnderTest): Identity | null {
   if (node.control === null) return null;
-  const { key_file } = parse(readFileSync(node.control.configFile, 'utf8')) as { key_file: string };
-  const { d } = createPrivateKey(readFileSync(key_file)).export({ format: 'jwk' });
+  const { d } = createPrivateKey(readFileSync(node.control.keyFile)).export({ format: 'jwk' });
   return identityFrom(Buffer.from(d!, 'base64url'), node.agentId);
 }
 
