@@ -250,4 +250,22 @@ export const mutants: readonly Mutant[] = [
     note: 'remembers gossip ids for two minutes',
     mayBreak: ['GAL-04'],
   },
+  {
+    id: 'gossip-fanout-one',
+    kills: ['GRT-01', 'GAL-11'],
+    file: announcing,
+    find: choosing,
+    replace: 'return pickRandom(node, eligible, 1);',
+    note: 'forwards to one peer',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*', 'HBT-*', 'LIF-*', 'MET-*'],
+  },
+  {
+    id: 'announce-ttl-one',
+    kills: ['GRT-05', 'GAL-11'],
+    file: announcing,
+    find: 'ttl: node.parameters.ttl - 1,',
+    replace: 'ttl: node.parameters.ttl - 2,',
+    note: 'own announces leave with ttl 1',
+    mayBreak: ['MET-*'],
+  },
 ];
