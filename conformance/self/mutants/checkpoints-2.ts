@@ -5,6 +5,7 @@ import type { Mutant } from '../mutant.ts';
 const checkpoints = 'node/core/checkpoints.ts';
 const form = 'node/core/checkpoint.ts';
 const statistics = 'node/core/statistics.ts';
+const sync = 'node/core/state-sync.ts';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -270,5 +271,38 @@ export const mutants: readonly Mutant[] = [
     replace: "if (!predecessor && height > 1) return 'unknown predecessor';\n  if (predecessor) {",
     note: 'refuses checkpoints whose predecessor it does not hold',
     mayBreak: ['SYN-03', 'SYN-06', 'CKP-03', 'CKP-05', 'CKP-10'],
+  },
+  {
+    id: 'rules-null-refused',
+    kills: ['CKP-08'],
+    file: form,
+    find: 'if (accepted_rules !== null && !isList) return null;',
+    replace: 'if (!isList) return null;',
+    note: 'refuses checkpoints without their rules',
+  },
+  {
+    id: 'rules-null-unchecked',
+    kills: ['CKP-08'],
+    file: sync,
+    find: '  if (checkpointHash(checkpoint.object, node.world.sha256) !== checkpoint.hash) {',
+    replace: '  if (node.nowMs < 0) {',
+    note: 'does not check the hash once it has computed the rules',
+  },
+  {
+    id: 'rules-never-null',
+    kills: ['CKP-08'],
+    file: form,
+    find: 'if (canonical(checkpoint.object).length <= roomBytes) return checkpoint.object;',
+    replace: 'if (roomBytes > 0) return checkpoint.object;',
+    note: 'sends all rules in a message that is too long',
+    mayBreak: ['ENV-04'],
+  },
+  {
+    id: 'everybody-cuts',
+    kills: ['CKP-09'],
+    file: checkpoints,
+    find: 'const waitMs = (ownRank(node) * checkpointIntervalMs) / 60;',
+    replace: 'const waitMs = 0;',
+    note: 'cuts without waiting for its rank',
   },
 ];
