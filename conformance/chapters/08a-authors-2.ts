@@ -109,7 +109,7 @@ export const rows: readonly Requirement[] = [
       'item-confirm-unchecked',
       'item-members-closed',
       'item-size-unbounded',
-      'item-size-one-less',
+      'item-size-limit-excluded',
       'item-depth-unbounded',
       'item-depth-less',
       'item-version-exact',

@@ -186,7 +186,7 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['GFM-13'],
   },
   {
-    id: 'item-size-one-less',
+    id: 'item-size-limit-excluded',
     kills: ['AUT-04'],
     file: item,
     find: 'if (text.whole.length > maxItemBytes) return',
