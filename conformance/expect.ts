@@ -24,6 +24,8 @@ export interface Attempt {
   closed: Closed | null;
   /** In words, for verdicts. */
   detail: string;
+  /** No answer, though what was sent behind it was answered: no matter of time. */
+  passedOver?: boolean;
 }
 
 /**
@@ -61,6 +63,8 @@ export async function refusedWithTwin(
   if (codes !== null && bad.code !== null && !codes.includes(bad.code))
     fail(`${what} was refused with ${bad.code}, expected ${codes.join(' or ')}`, { bad });
   // An error before a close may be lost to a reset; where the connection stays, "the first failure is reported" (§3.2).
+  if (codes !== null && bad.code === null && typeof close !== 'number' && bad.passedOver === true)
+    fail(`${what} got no error ${codes.join(' or ')}, but what came behind it was answered`, { bad });
   if (codes !== null && bad.code === null && typeof close !== 'number')
     late(`${what} got no error ${codes.join(' or ')}: ${bad.detail}`, { bad });
   if (typeof close === 'number' && !endsWith(bad.closed, [close]))
@@ -86,7 +90,10 @@ export async function answerTo(
   );
   const closed =
     options.awaitClose === true ? await connection.closedWithin(withinMs) : (connection.ended ?? null);
+  const open = closed === null && connection.seen('state_summary').length > 0;
+  const passedOver = answer === null && open && (await connection.fence().catch(() => null)) !== null;
   return {
+    ...(passedOver ? { passedOver } : {}),
     accepted: answer !== null && answer.type !== 'error',
     code: answer?.errorCode ?? null,
     closed,
@@ -152,6 +159,23 @@ export async function closedWith(
       `${connection.label} ended by ${closed.how} ${closed.code} ${closed.reason}, expected close ${wanted.join(' or ')}`,
     );
   return closed;
+}
+
+/** What was sent last must end the connection so: were something behind it answered, it did not. */
+export async function endedBy(
+  connection: Connection,
+  what: string,
+  codes: number | readonly number[] | null,
+  withinMs = 5_000,
+): Promise<void> {
+  const answered = connection.fence(withinMs).then(
+    () => true,
+    () => false,
+  );
+  if (await answered) fail(`${what} was taken: what came behind it was answered`);
+  if (codes !== null) await closedWith(connection, codes, withinMs);
+  else if ((await connection.closedWithin(withinMs)) === null)
+    late(`${what} did not end the connection within ${withinMs} ms`);
 }
 
 /** The connection must still be there and answer: a fence on it. */

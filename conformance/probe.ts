@@ -37,9 +37,19 @@ export function probe(
 }
 
 /** Sends a ready envelope and waits for what becomes of it. */
-export function attempt(connection: Connection, envelope: JsonObject, style?: Style): Promise<Attempt> {
+export async function attempt(connection: Connection, envelope: JsonObject, style?: Style): Promise<Attempt> {
   const id = connection.sendEnvelope(envelope, style);
-  return answerTo(connection, typeof envelope.message_id === 'string' ? id : null);
+  if (typeof envelope.message_id === 'string') return answerTo(connection, id);
+  // Nothing can name it: what is said before the answer to a message behind it is said of it.
+  await connection.fence().catch(() => null);
+  const error = await connection.maybe((message) => message.type === 'error', 1);
+  const closed = connection.ended;
+  if (error === null && closed === null) {
+    const detail = 'no error came before the answer to what was sent behind it';
+    return { accepted: true, code: null, closed, detail };
+  }
+  const detail = `error ${error?.errorCode ?? 'none'}`;
+  return { accepted: false, code: error?.errorCode ?? null, closed, detail };
 }
 
 /** Refused on a fresh connection with the code and the close of check 4; the twin comes on another. */

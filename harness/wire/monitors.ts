@@ -1,6 +1,6 @@
 /**
  * What every message that a node emits must satisfy, whatever test is under way: rows SIG-01, CAN-01, CAN-06, ENV-01,
- * ENV-04, GFM-01, ERR-01. Violations are recorded in a book, never thrown. Knows messages as data.
+ * ENV-04, ENV-08, GFM-01, ERR-01. Violations are recorded in a book, never thrown. Knows messages as data.
  */
 
 import { decodeBase64 } from './base64.ts';
@@ -100,6 +100,8 @@ export function judge(
   const count = (row: MonitorRow): void => {
     book.judged.set(row, (book.judged.get(row) ?? 0) + 1);
   };
+  // What is no text message is accused where it is read.
+  count('ENV-08');
   count('ENV-04');
   if (size > largestMessage) accuse('ENV-04', `${size} bytes`);
   count('CAN-06');

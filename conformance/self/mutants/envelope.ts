@@ -1,0 +1,307 @@
+/** Faults in the envelope: what is emitted, which members are looked at, and its limits. */
+
+import type { Mutant } from '../mutant.ts';
+
+const sending = 'node/core/sending.ts';
+const envelope = 'node/core/envelope.ts';
+const connection = 'node/shell/connection.ts';
+const forms = 'node/core/forms.ts';
+const uuidTail = '-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;';
+const now = 'const timestamp = canonical(float(node.world.wallMs() / 1000));';
+const freshId = 'const messageId = node.world.uuid();';
+const limit = 'maxPayload: MESSAGE_LIMIT,';
+const tooLarge =
+  'isPayloadTooLarge: signing.length > maxPayloadBytes && canonicalBytes(payload) > maxPayloadBytes,';
+
+export const mutants: readonly Mutant[] = [
+  {
+    id: 'message-id-reused',
+    kills: ['ENV-01'],
+    file: sending,
+    find: freshId,
+    replace: 'const messageId = ((node as { usual?: string }).usual ??= node.world.uuid());',
+    note: 'sends everything under one message_id',
+    mayBreak: ['GFM-01', 'DIR-02'],
+    ci: true,
+  },
+  {
+    id: 'message-id-version-one',
+    kills: ['ENV-01'],
+    file: sending,
+    find: freshId,
+    replace:
+      'const given = node.world.uuid();\n  const messageId = `${given.slice(0, 14)}1${given.slice(15)}`;',
+    note: 'makes UUIDs of version 1',
+  },
+  {
+    id: 'timestamp-in-ms',
+    kills: ['ENV-01'],
+    file: sending,
+    find: now,
+    replace: 'const timestamp = canonical(float(node.world.wallMs()));',
+    note: 'sends milliseconds',
+  },
+  {
+    id: 'timestamp-without-fraction',
+    kills: ['ENV-01'],
+    file: sending,
+    find: now,
+    replace: 'const timestamp = canonical(Math.floor(node.world.wallMs() / 1000));',
+    note: 'sends whole seconds',
+  },
+  {
+    id: 'timestamp-of-the-start',
+    kills: ['ENV-01'],
+    file: sending,
+    find: now,
+    replace:
+      'const began = ((node as { began?: number }).began ??= node.world.wallMs());\n  const timestamp = canonical(float(began / 1000));',
+    note: 'sends the time at which it sent its first message',
+  },
+  {
+    id: 'emits-version-one',
+    kills: ['ENV-01'],
+    file: sending,
+    find: '"version": "1.0"}',
+    replace: '"version": "1"}',
+    note: 'sends version "1"',
+  },
+  {
+    id: 'emits-null-member',
+    kills: ['ENV-01'],
+    file: sending,
+    find: '"message_type": "${messageType}"',
+    replace: '"message_type": ${messageType === "error" ? null : `"${messageType}"`}',
+    note: 'sends errors without a type',
+    mayBreak: ['ERR-01', 'SIG-01'],
+  },
+  {
+    id: 'message-id-any-form',
+    kills: ['ENV-02'],
+    file: forms,
+    find: `/^[0-9a-f]{8}-[0-9a-f]{4}${uuidTail}`,
+    replace: '/^[\\s\\S]*$/;',
+    note: 'takes any text as a message_id',
+    mayBreak: ['GFM-01', 'AUT-04'],
+  },
+  {
+    id: 'message-id-any-version',
+    kills: ['ENV-02'],
+    file: forms,
+    find: uuidTail,
+    replace: '-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;',
+    note: 'takes UUIDs of any version',
+    mayBreak: ['AUT-04'],
+  },
+  {
+    id: 'message-id-in-capitals',
+    kills: ['ENV-02'],
+    file: forms,
+    find: uuidTail,
+    replace: uuidTail.replace('$/;', '$/i;'),
+    note: 'takes UUIDs in capitals',
+    mayBreak: ['AUT-04'],
+  },
+  {
+    id: 'message-id-line-feed',
+    kills: ['ENV-02'],
+    file: forms,
+    find: uuidTail,
+    replace: uuidTail.replace('$/;', '\\n?$/;'),
+    note: 'takes a line feed behind a UUID, as $ does in Python',
+    mayBreak: ['AUT-04'],
+  },
+  {
+    id: 'message-id-not-required',
+    kills: ['ENV-02'],
+    file: envelope,
+    find: '!isUuid(message_id)',
+    replace: '(message_id !== undefined && !isUuid(message_id))',
+    also: [
+      {
+        file: envelope,
+        find: 'messageId: message_id,',
+        replace: "messageId: message_id ?? '00000000-0000-4000-8000-000000000000',",
+      },
+    ],
+    note: 'does without a message_id',
+    mayBreak: ['AUT-04'],
+  },
+  {
+    id: 'timestamp-of-any-type',
+    kills: ['ENV-02'],
+    file: envelope,
+    find: 'if (!isNumber(timestamp)) return null;\n  const seconds = numberOf(timestamp);',
+    replace: 'const seconds = isNumber(timestamp) ? numberOf(timestamp) : Number(timestamp);',
+    note: 'takes a number in a string as a timestamp',
+    mayBreak: ['AUT-04'],
+  },
+  {
+    id: 'timestamp-negative-accepted',
+    kills: ['ENV-02'],
+    file: envelope,
+    find: 'if (!(seconds >= 0) || !isObject(sender)) return null;',
+    replace: 'if (!isObject(sender)) return null;',
+    note: 'leaves negative timestamps to the check of freshness',
+    mayBreak: ['AUT-04'],
+  },
+  {
+    id: 'payload-of-any-type',
+    kills: ['ENV-02'],
+    file: envelope,
+    find: 'if (!isObject(payload) || typeof signature',
+    replace: 'if (payload === undefined || payload === null || typeof signature',
+    note: 'takes any payload that is not null',
+  },
+  {
+    id: 'message-type-of-any-type',
+    kills: ['ENV-02'],
+    file: envelope,
+    find: "if (typeof message_type !== 'string' || !isUuid",
+    replace: 'if (message_type === undefined || message_type === null || !isUuid',
+    note: 'takes a message_type that is no string for an unknown one',
+    mayBreak: ['AUT-04'],
+  },
+  {
+    id: 'sender-unchecked',
+    kills: ['ENV-02'],
+    file: envelope,
+    find: "if (typeof agent_id !== 'string' || typeof node_id !== 'string' || typeof public_key !== 'string')\n    return null;",
+    replace: '',
+    note: 'leaves members of sender that are absent to the check of identity',
+    mayBreak: ['AUT-04'],
+  },
+  {
+    id: 'version-not-required',
+    kills: ['ENV-02'],
+    file: envelope,
+    find: 'if (version === undefined || version === null) return null;',
+    replace: '',
+    note: 'takes an absent version for another one',
+    mayBreak: ['AUT-04', 'HSK-02'],
+    ci: true,
+  },
+  {
+    id: 'unknown-members-refused',
+    kills: ['ENV-07'],
+    file: envelope,
+    find: 'if (!isObject(value)) return null;',
+    replace: 'if (!isObject(value) || Object.keys(value).length > 7) return null;',
+    note: 'refuses an envelope with members that it does not know',
+    mayBreak: ['SIG-03', 'CAN-05', 'AUT-04', 'CAN-10'],
+  },
+  {
+    id: 'unknown-members-unsigned',
+    kills: ['ENV-07'],
+    file: envelope,
+    find: "const around = canonicalAround(object, 'signature');",
+    replace: `const { version, message_type, message_id, timestamp, sender } = object;
+  const around = canonicalAround({ version, message_type, message_id, timestamp, sender, payload, signature } as JsonObject, 'signature');`,
+    note: 'drops unknown members of the envelope before it verifies',
+    mayBreak: ['SIG-03', 'CAN-05', 'CAN-10'],
+  },
+  {
+    id: 'message-limit-missing',
+    kills: ['ENV-03', 'ENV-06'],
+    file: connection,
+    find: limit,
+    replace: 'maxPayload: 268_435_456,',
+    note: 'reads messages of any length',
+    ci: true,
+  },
+  {
+    id: 'message-limit-lower',
+    kills: ['ENV-03'],
+    file: connection,
+    find: limit,
+    replace: 'maxPayload: MESSAGE_LIMIT - 1,',
+    note: 'refuses 65 536 bytes',
+  },
+  {
+    id: 'message-limit-in-characters',
+    kills: ['ENV-03'],
+    file: connection,
+    find: limit,
+    replace: 'maxPayload: 4 * MESSAGE_LIMIT,',
+    also: [
+      {
+        file: connection,
+        find: "const deliver = (data: Buffer) => events.text(data.toString('utf8'), data.length);",
+        replace: `const deliver = (data: Buffer) => {
+    const text = data.toString('utf8');
+    if (text.length > MESSAGE_LIMIT) webSocket.close(1009);
+    else events.text(text, data.length);
+  };`,
+      },
+    ],
+    note: 'counts characters in place of bytes',
+    mayBreak: ['ENV-06'],
+  },
+  {
+    id: 'payload-limit-missing',
+    kills: ['ENV-03'],
+    file: envelope,
+    find: tooLarge,
+    replace: 'isPayloadTooLarge: false,',
+    note: 'takes payloads of any size',
+  },
+  {
+    id: 'payload-limit-by-characters',
+    kills: ['ENV-03'],
+    file: envelope,
+    find: tooLarge,
+    replace:
+      "isPayloadTooLarge: canonical(payload).replace(/\\\\u[0-9a-f]{4}/g, 'x').length > maxPayloadBytes,",
+    note: 'counts the characters of a payload',
+  },
+  {
+    id: 'payload-limit-by-wire-bytes',
+    kills: ['ENV-03'],
+    file: 'node/core/inbound.ts',
+    find: 'if (texts.isPayloadTooLarge)',
+    replace: 'if (Buffer.byteLength(text.slice(text.indexOf(\'"payload"\'))) > maxPayloadBytes)',
+    note: 'counts the bytes of a payload as they came',
+  },
+  {
+    id: 'payload-limit-off-by-one',
+    kills: ['ENV-03'],
+    file: envelope,
+    find: tooLarge,
+    replace: tooLarge.replace('canonicalBytes(payload) >', 'canonicalBytes(payload) >='),
+    note: 'refuses 60 000 bytes',
+  },
+  {
+    id: 'responses-unbounded',
+    kills: ['ENV-04'],
+    file: 'node/core/gossip.ts',
+    find: 'let left = maxPayloadBytes - frameBytes',
+    replace: 'let left = 100 * maxPayloadBytes - frameBytes',
+    note: 'answers a request with all the items that were asked for',
+    ci: true,
+  },
+  {
+    id: 'queries-unbounded',
+    kills: ['ENV-04'],
+    file: 'node/core/query.ts',
+    find: 'if (bytes > maxPayloadBytes) break;',
+    replace: '',
+    note: 'answers a query with all results',
+  },
+  {
+    id: 'queries-bounded-by-characters',
+    kills: ['ENV-04'],
+    file: 'node/core/query.ts',
+    find: 'bytes += canonicalBytes(result)',
+    replace: 'bytes += JSON.stringify(result).length',
+    note: 'counts the characters of results',
+  },
+  {
+    id: 'hello-awaited-for-long',
+    kills: ['ENV-06'],
+    file: 'node/core/handshake.ts',
+    find: 'node.nowMs + node.parameters.handshakeTimeoutMs',
+    replace: 'node.nowMs + 100 * node.parameters.handshakeTimeoutMs',
+    note: 'waits for a hello as long as anything comes',
+    mayBreak: ['LIF-02', 'HSK-09'],
+  },
+];
