@@ -43,7 +43,6 @@ export const rows: readonly Requirement[] = [
     mutants: [
       'digest-list-unchecked',
       'walk-endless',
-      'item-stored-under-asked-hash',
       'item-signature-unchecked',
       'refused-asked-for-ever',
       'refused-everywhere',
@@ -77,19 +76,20 @@ export const rows: readonly Requirement[] = [
         const times = asked.filter((hash) => hash === item.hash).length;
         if (times > 1) fail(`asked ${times} times for an item that the same peer had served wrongly`);
       }
-      const held = await heldOf(observer, [...items.slice(0, 2).map((item) => item.hash), ...server.junk]);
-      if (held.size > 0) fail('holds an item that nobody served rightly, or that it did not ask for');
+      const held = await heldOf(
+        observer,
+        items.slice(0, 2).map((item) => item.hash),
+      );
+      if (held.size > 0) fail('holds an item that nobody served rightly');
       bench.step('an honest peer beside the liars');
       const honest = await bench.puppet('honest');
       for (const item of items) honest.items.add(item);
       await honest.peer(node);
-      const expected = stateRoot([...before, ...items.map((item) => item.hash.slice(5))]);
-      await reached(
-        bench,
-        observer,
-        'arrival of the honest peer’s items',
-        20_000,
-        async () => (await rootOf(observer)) === expected,
+      const expected = [...before, ...items.map((item) => item.hash.slice(5))];
+      // The body under another item's hash is a valid item itself: "nothing else may be a reason to refuse it" (§6).
+      const roots = [stateRoot(expected), stateRoot([...expected, server.stranger.slice(5)])];
+      await reached(bench, observer, 'arrival of the honest peer’s items', 20_000, async () =>
+        roots.includes(await rootOf(observer)),
       );
       mute.destroy();
       return pass('three liars and a silent peer refused; the 6 items of the honest one arrived');
@@ -234,7 +234,7 @@ async function falseBodies(
   node: NodeUnderTest,
   items: readonly Item[],
   author: Puppet,
-): Promise<{ peer: Joined; junk: string[] }> {
+): Promise<{ peer: Joined; stranger: string }> {
   const puppet = await bench.puppet('false-bodies');
   const set = itemSet(items);
   const stranger = author.commit();
@@ -260,7 +260,7 @@ async function falseBodies(
     );
     peer.send('gossip', response);
   });
-  return { peer, junk: [stranger.hash] };
+  return { peer, stranger: stranger.hash };
 }
 
 /** Says below each prefix that there are 1 000 items below its digit a: a tree as deep as one goes down. */

@@ -290,15 +290,6 @@ export const mutants: readonly Mutant[] = [
     note: 'goes down a tree below 64 digits',
   },
   {
-    id: 'item-stored-under-asked-hash',
-    kills: ['AEN-06'],
-    file: 'node/core/fetching.ts',
-    find: 'isStrange = !asked.has(hash);',
-    replace: 'isStrange = false;',
-    note: 'takes items that it did not ask for',
-    mayBreak: ['GFM-05'],
-  },
-  {
     id: 'item-signature-unchecked',
     kills: ['AEN-06', 'SYN-03'],
     file: 'node/core/item.ts',
