@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ability, Receipt } from '../harness/engine.ts';
 import type { FaultRecord } from '../harness/history.ts';
-import type { LinkFault, Pair } from '../harness/links/fault-plane.ts';
+import type { AppliedLinkFault, LinkFault, Pair } from '../harness/links/fault-plane.ts';
 import type { PlannedFault } from '../harness/plan.ts';
 import { runAdversary } from './adversaries.ts';
 import { bringUp, type Ground, lifeEnds, nodeNamed } from './ground.ts';
@@ -168,57 +168,116 @@ async function pause(name: string, ground: Ground): Promise<InForce> {
 /** Commits that a node acknowledges while nobody can hear it, right before it is killed. */
 const witnesses = 3;
 
-/**
- * Its links first (so that no proxy dials a dead address, and nothing it acknowledges from now on can leave it), then a few
- * commits that only its own disk will know, then the end.
- */
+/** Takes the node's links down, has it acknowledge what only its own disk will know, and ends it. */
+async function takeDown(
+  name: string,
+  ground: Ground,
+  how: 'kill' | 'terminate',
+  witnessed: boolean,
+): Promise<{ links: AppliedLinkFault | null; receipt: Receipt }> {
+  const { recorder, observers } = ground;
+  const node = nodeNamed(ground, name);
+  // Its links first, so that no proxy dials a dead address, and nothing it acknowledges from now on can leave it.
+  const links = await cutOff(name, ground);
+  if (witnessed && links !== null) {
+    await Promise.all(Array.from({ length: witnesses }, () => observers.commit(name, 'witness')));
+  }
+  observers.expectEnd(name);
+  const receipt = how === 'terminate' ? await node.terminate() : await node.kill();
+  lifeEnds(ground, name, how === 'terminate' ? 'terminated' : 'killed', recorder.at(receipt.at));
+  return { links, receipt };
+}
+
+/** null where an engine has no links to take down. */
+async function cutOff(name: string, { abilities, testnet, plan }: Ground): Promise<AppliedLinkFault | null> {
+  if (!abilities.has('links')) return null;
+  const names = plan.nodes.map((node) => node.name);
+  return testnet.links.apply(pairsOf(name, names), { kind: 'down' });
+}
+
+/** Starts it again and has its links back; the cure of everything that stopped it. */
+async function bringBack(
+  name: string,
+  ground: Ground,
+  wiped: boolean,
+  links: AppliedLinkFault | null,
+): Promise<{ what: string; evidence: Record<string, unknown>; at: number | null }> {
+  const { recorder } = ground;
+  const { reachableAt } = await bringUp(ground, name, wiped, async () => {
+    const cured = await links?.cure();
+    return cured === undefined ? 0 : recorder.at(cured.at);
+  });
+  const life = recorder.history.lives.findLast((one) => one.node === name)!;
+  const what = reachableAt === null ? `${name} did not come back: ${life.end}` : `${name} accepts TLS again`;
+  return { what, evidence: { startedAt: life.startedAt, readyAt: life.readyAt }, at: reachableAt };
+}
+
 async function outage(
   fault: PlannedFault & { kind: 'kill' | 'restart' | 'wipe' },
   ground: Ground,
 ): Promise<InForce> {
-  const { recorder, observers, testnet, plan } = ground;
-  const node = nodeNamed(ground, fault.node);
-  const names = plan.nodes.map(({ name }) => name);
-  const links = ground.abilities.has('links')
-    ? await testnet.links.apply(pairsOf(fault.node, names), { kind: 'down' })
-    : null;
-  if (fault.kind !== 'wipe' && links !== null) {
-    await Promise.all(Array.from({ length: witnesses }, () => observers.commit(fault.node, 'witness')));
-  }
-  observers.expectEnd(fault.node);
-  const receipt = fault.kind === 'restart' ? await node.terminate() : await node.kill();
-  lifeEnds(ground, fault.node, fault.kind === 'restart' ? 'terminated' : 'killed', recorder.at(receipt.at));
-  const wiped = fault.kind === 'wipe' ? await node.wipe() : null;
+  const { links, receipt } = await takeDown(
+    fault.node,
+    ground,
+    fault.kind === 'restart' ? 'terminate' : 'kill',
+    fault.kind !== 'wipe',
+  );
+  const wiped = fault.kind === 'wipe' ? await nodeNamed(ground, fault.node).wipe() : null;
   return {
     receipt: {
       what: wiped === null ? receipt.what : `${receipt.what}; ${wiped.what}`,
       evidence: { ...receipt.evidence, ...(wiped === null ? {} : { wiped: wiped.evidence }) },
     },
-    async cure() {
-      const { reachableAt } = await bringUp(ground, fault.node, fault.kind === 'wipe', async () => {
-        const cured = await links?.cure();
-        return cured === undefined ? 0 : recorder.at(cured.at);
-      });
-      const life = recorder.history.lives.findLast((one) => one.node === fault.node)!;
-      const what =
-        reachableAt === null
-          ? `${fault.node} did not come back: ${life.end}`
-          : `${fault.node} accepts TLS again`;
-      return { what, evidence: { startedAt: life.startedAt, readyAt: life.readyAt }, at: reachableAt };
-    },
+    cure: () => bringBack(fault.node, ground, fault.kind === 'wipe', links),
   };
 }
 
-async function perturb(fault: PlannedFault & { kind: 'engine' }, ground: Ground): Promise<InForce> {
-  const { testnet } = ground;
-  const applied = await testnet.perturb?.(fault.ability as Ability, fault.node, fault.options);
-  if (applied === undefined)
+type Engine = PlannedFault & { kind: 'engine' };
+
+function perturbed(
+  fault: Engine,
+  { testnet }: Ground,
+): Promise<{ receipt: Receipt; cure(): Promise<Receipt> }> {
+  if (testnet.perturb === undefined)
     throw new Error(`the engine claims the ability ${fault.ability} but has no way to use it`);
+  return testnet.perturb(fault.ability as Ability, fault.node, fault.options);
+}
+
+async function perturb(fault: Engine, ground: Ground): Promise<InForce> {
+  if (fault.ability !== 'unplug') return changed(fault, ground);
+  const applied = await perturbed(fault, ground);
   return {
     receipt: proof(applied.receipt),
     async cure() {
       const receipt = await applied.cure();
       return { ...proof(receipt), at: ground.recorder.at(receipt.at) };
+    },
+  };
+}
+
+/**
+ * The node is taken down, something about it is changed, and until the cure it may run so, in the midst of the others: what it does
+ * then is not held against it, what it had acknowledged before is.
+ */
+async function changed(fault: Engine, ground: Ground): Promise<InForce> {
+  const { links, receipt: ended } = await takeDown(fault.node, ground, 'terminate', true);
+  const applied = await perturbed(fault, ground);
+  const runs = nodeNamed(ground, fault.node).state === 'ready';
+  if (runs) await links?.cure();
+  return {
+    receipt: {
+      what: applied.receipt.what,
+      evidence: { ...applied.receipt.evidence, stopped: ended.evidence },
+    },
+    async cure() {
+      const cut = runs ? await cutOff(fault.node, ground) : links;
+      const undone = await applied.cure();
+      const back = await bringBack(fault.node, ground, false, cut);
+      return {
+        ...back,
+        what: `${undone.what}; ${back.what}`,
+        evidence: { ...undone.evidence, ...back.evidence },
+      };
     },
   };
 }

@@ -64,8 +64,10 @@ export function severingOf(fault: PlannedFault, nodes: readonly string[], from: 
     case 'kill':
     case 'restart':
     case 'wipe':
-    case 'engine':
       return { ...open, kind: 'outage', sides: [[fault.node]] };
+    case 'engine':
+      // Without its cable it lives on with all its connections, as one that is paused.
+      return { ...open, kind: fault.ability === 'unplug' ? 'pause' : 'outage', sides: [[fault.node]] };
     case 'adversary':
       return null;
   }

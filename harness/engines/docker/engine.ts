@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SecureContext } from 'node:tls';
 import type Docker from 'dockerode';
-import type { Engine, EngineOptions, NodeState, RunningTestnet } from '../../engine.ts';
+import type { Ability, Engine, EngineOptions, NodeState, RunningTestnet } from '../../engine.ts';
 import { type LinkPlane, openFaultPlane } from '../../links/plane.ts';
 import type { Plan, PlannedNode } from '../../plan.ts';
 import { openRun, type Run } from '../../run-record.ts';
@@ -20,12 +20,28 @@ import { identityFrom } from '../../wire/identity.ts';
 import { probeContext } from '../process/probe.ts';
 import { linkPairs, wiringOf } from '../process/wiring.ts';
 import { type Connected, connectDocker } from './connect.ts';
+import { countLinks } from './counters.ts';
 import { type EngineWords, listenToEngine } from './events.ts';
 import { type FleetGround, type FleetNode, giveUp, makeContainer, prepareFleetNode } from './fleet-node.ts';
 import { foreignImage, nodeImage, toxiproxyImage } from './image.ts';
 import { removeRun, runLabels, sweepEngine } from './leftovers.ts';
 import { type FleetNetwork, openFleetNetwork, type Scheme } from './network.ts';
-import { startToxiproxy, type ToxiproxyContainer } from './toxiproxy.ts';
+import { type Perturbation, perturb, readPerturbation } from './perturb.ts';
+import { answersInTime, startToxiproxy, type ToxiproxyContainer } from './toxiproxy.ts';
+
+/** Everything that any engine can do: the table against which scenarios are held. */
+const abilities: readonly Ability[] = [
+  'kill',
+  'pause',
+  'restart',
+  'wipe',
+  'links',
+  'unplug',
+  'memory-limit',
+  'disk-full',
+  'upgrade',
+  'certificate',
+];
 
 /** More gain nothing and make every single start slow: the engine itself needs a third of a second of CPU for each. */
 const startsAtOnce = Math.min(8, 2 * availableParallelism());
@@ -44,10 +60,13 @@ interface Ground {
   toxiproxy: ToxiproxyContainer | null;
   links: LinkPlane | null;
   nodes: Map<string, FleetNode>;
+  fleet: FleetGround | null;
 }
 
 interface Images {
   toxiproxy: string;
+  /** Where the plan needs it. */
+  reference: string | null;
   /** Per node of the plan. */
   nodes: Map<string, string>;
 }
@@ -57,7 +76,7 @@ export async function dockerEngine(scheme: Scheme = 'gateway'): Promise<Engine> 
   const connected = await connectDocker();
   return {
     name: 'docker',
-    abilities: new Set(['kill', 'pause', 'restart', 'wipe', 'links']),
+    abilities: new Set(abilities),
     start: (plan, options) => startTestnet(plan, options, connected, scheme),
   };
 }
@@ -99,6 +118,7 @@ async function startTestnet(
 }
 
 async function openGround(plan: Plan, docker: Docker): Promise<Ground> {
+  checkPerturbations(plan);
   const run = openRun(`testnet ${plan.scenario}`);
   try {
     const authority = await createAuthority({ seed: `testnet/${plan.seed}/ca` });
@@ -108,7 +128,7 @@ async function openGround(plan: Plan, docker: Docker): Promise<Ground> {
       certificatePem: (await authority.issue(prober)).pem,
       caPem: authority.certificatePem,
     });
-    const none = { images: null, network: null, words: null, toxiproxy: null, links: null };
+    const none = { images: null, network: null, words: null, toxiproxy: null, links: null, fleet: null };
     return { docker, run, authority, context, ...none, nodes: new Map() };
   } catch (error) {
     await run.close();
@@ -138,6 +158,7 @@ async function prepare(
     labels,
     ground.network,
     join(logDir, 'toxiproxy.log'),
+    local,
   );
   const fleet: FleetGround = {
     docker,
@@ -149,12 +170,20 @@ async function prepare(
     context: ground.context,
     words: ground.words,
   };
+  ground.fleet = fleet;
   // Side by side, and both to their end even if one fails: what they made is undone together.
   const made = await Promise.allSettled([
     openLinks(plan, options, ground),
     prepareNodes(plan, options, ground, fleet, logDir),
   ]);
   for (const outcome of made) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+/** What is wrong with a fault's options is said before anything is started. */
+function checkPerturbations(plan: Plan): Perturbation[] {
+  return plan.faults.flatMap((fault) =>
+    fault.kind === 'engine' ? [readPerturbation(fault.id, fault.ability, fault.options)] : [],
+  );
 }
 
 /** All of them before anything is started, so that a missing one costs nothing. */
@@ -169,7 +198,15 @@ async function findImages(plan: Plan, options: EngineOptions, docker: Docker): P
     if (!byRef.has(node.image)) byRef.set(node.image, await imageOf(node, options, docker, say));
     nodes.set(node.name, byRef.get(node.image)!);
   }
-  return { toxiproxy: toxiproxy.ref, nodes };
+  const upgrades = checkPerturbations(plan).flatMap((one) => (one.ability === 'upgrade' ? [one.image] : []));
+  for (const image of upgrades) {
+    if (byRef.has(image)) continue;
+    if (image !== null) byRef.set(image, (await foreignImage(docker, image)).ref);
+    else if (options.reference !== undefined)
+      byRef.set(null, (await nodeImage(docker, options.reference)).ref);
+    else throw new UsageError('an upgrade without options.image needs the reference node');
+  }
+  return { toxiproxy: toxiproxy.ref, reference: byRef.get(null) ?? null, nodes };
 }
 
 async function imageOf(
@@ -299,20 +336,16 @@ function onlyUsage(error: unknown): void {
 }
 
 function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): RunningTestnet {
-  const { links, toxiproxy, authority, nodes } = ground;
+  const { links, toxiproxy, network, authority, images, nodes } = ground;
   return {
     nodes: new Map(plan.nodes.map(({ name }) => [name, nodes.get(name)!.face])),
     links: {
       ...links!,
-      counters: async () =>
-        links!.pairs.map(({ from, to }) => ({
-          from,
-          to,
-          accepted: toxiproxy!.accepted(`${from}>${to}`),
-          open: null,
-          bytesForth: null,
-          bytesBack: null,
-        })),
+      async counters() {
+        // A frozen server is noticed when it happens, not only at the end.
+        await answersInTime(links!.apiUrl);
+        return countLinks(links!, toxiproxy!, network!);
+      },
     },
     ca: { certificatePem: authority.certificatePem, keyPem: authority.keyPem },
     get readyAtMs() {
@@ -322,6 +355,17 @@ function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): 
         if (startedAt !== null && readyAt !== null) found.set(name, { startedAt, readyAt });
       }
       return found;
+    },
+    async perturb(ability, name, options) {
+      const what = readPerturbation(name, ability, options);
+      const reach = {
+        ...ground.fleet!,
+        authority,
+        networkId: network!.id,
+        referenceImage: images!.reference,
+        keeperImage: images!.toxiproxy,
+      };
+      return perturb(reach, nodes.get(name)!, what);
     },
     stop,
   };

@@ -24,6 +24,9 @@ export interface FleetGround extends SingleGround {
   words: EngineWords;
 }
 
+/** A node without its face. */
+type Bare = Pick<FleetNode, 'plan' | 'life' | 'make'>;
+
 export interface FleetNode {
   readonly plan: PlannedNode;
   readonly life: SingleLife;
@@ -89,11 +92,12 @@ export function prepareFleetNode(ground: FleetGround, spec: FleetNodeSpec): Flee
     ending: Promise.resolve(null),
     readiness: Promise.resolve(),
   };
-  return { plan, life, make, face: faceOf(ground, plan, life) };
+  const node = { plan, life, make };
+  return { ...node, face: faceOf(ground, node) };
 }
 
 /** The node's container, made but not started. */
-export async function makeContainer(ground: FleetGround, { life, make }: FleetNode): Promise<void> {
+export async function makeContainer(ground: FleetGround, { life, make }: Bare): Promise<void> {
   const { network, labels } = ground;
   const memory = make.memoryBytes === null ? {} : { Memory: make.memoryBytes, MemorySwap: make.memoryBytes };
   life.container = await ground.docker.createContainer({
@@ -126,13 +130,14 @@ export async function makeContainer(ground: FleetGround, { life, make }: FleetNo
 export const endpointOf = ({ ip }: SingleLife): object => ({ IPAMConfig: { IPv4Address: ip } });
 
 /** Takes the container away and makes another in its place, from what `make` says now; the disk stays. Not started. */
-export async function remakeContainer(ground: FleetGround, node: FleetNode): Promise<void> {
+export async function remakeContainer(ground: FleetGround, node: Bare): Promise<void> {
   if (node.life.running) throw new Error(`${node.life.name} is running: its container cannot be replaced`);
   if (node.life.container !== null) await removeContainer(ground.docker, node.life.container.id);
   await makeContainer(ground, node);
 }
 
-function faceOf(ground: FleetGround, plan: PlannedNode, life: SingleLife): RunningNode {
+function faceOf(ground: FleetGround, node: Bare): RunningNode {
+  const { plan, life } = node;
   const witnessed = async (action: string, work: () => Promise<Receipt>): Promise<Receipt> => {
     const mark = ground.words.mark();
     const container = life.container?.id ?? '';
@@ -162,7 +167,7 @@ function faceOf(ground: FleetGround, plan: PlannedNode, life: SingleLife): Runni
     terminate: () => witnessed('die', () => end(life, 'SIGTERM', endWithinMs)),
     pause: () => witnessed('pause', () => freeze(life, true)),
     resume: () => witnessed('unpause', () => freeze(life, false)),
-    wipe: async () => wipe(life),
+    wipe: () => wipe(ground, node),
     logTail: (lines) => lastLines(life.logFile, lines),
   };
 }
@@ -177,13 +182,20 @@ async function ready(life: SingleLife, withinMs: number): Promise<void> {
   if (done === null) throw new UsageError(`${life.name} is not ready after ${withinMs} ms`);
 }
 
-function wipe(life: SingleLife): Receipt {
+async function wipe(ground: FleetGround, node: Bare): Promise<Receipt> {
+  const { life, make } = node;
   if (life.running) throw new Error(`${life.name} is running: its data cannot be wiped`);
   const { files, bytes } = emptyFolder(life.files.dataDir);
+  const { dataVolume } = make;
+  if (dataVolume !== null) {
+    // Its data had moved; the folder that it comes back to is empty.
+    make.dataVolume = null;
+    await remakeContainer(ground, node);
+  }
   return {
     at: performance.now(),
     what: `the data of ${life.name} was wiped`,
-    evidence: { dataDir: life.files.dataDir, removedFiles: files, removedBytes: bytes },
+    evidence: { dataDir: life.files.dataDir, removedFiles: files, removedBytes: bytes, dataVolume },
   };
 }
 

@@ -9,7 +9,13 @@ import { Readable } from 'node:stream';
 /** What lies at a path. A file's content is a text, or the path of a file on this machine and its size. */
 export type TarEntry =
   | { path: string; kind: 'folder'; mode: number; owner?: number }
-  | { path: string; kind: 'file'; mode: number; content: string | Buffer | { file: string; size: number } };
+  | {
+      path: string;
+      kind: 'file';
+      mode: number;
+      owner?: number;
+      content: string | Buffer | { file: string; size: number };
+    };
 
 /** The entries as a tar archive; parent folders that are not listed are for the reader to make. */
 export function tarStream(entries: readonly TarEntry[]): Readable {
@@ -54,7 +60,7 @@ function header(entry: TarEntry, size: number): Buffer {
   const octal = (value: number, at: number, width: number): void => {
     block.write(`${value.toString(8).padStart(width - 1, '0')}\0`, at, 'latin1');
   };
-  const owner = entry.kind === 'folder' ? (entry.owner ?? 0) : 0;
+  const owner = entry.owner ?? 0;
   block.write(name, 0, 'utf8');
   octal(entry.mode, 100, 8);
   octal(owner, 108, 8);

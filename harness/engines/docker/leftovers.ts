@@ -1,5 +1,5 @@
 /**
- * What runs leave on an engine, found by its label: containers with their anonymous volumes, networks. A run removes its own;
+ * What runs leave on an engine, found by its label: containers with their volumes, networks. A run removes its own;
  * a sweep removes what runs left whose harness is dead, and leaves the living alone. Knows nothing of nodes.
  */
 
@@ -36,6 +36,12 @@ export async function removeRun(docker: Docker, runId: string): Promise<void> {
   };
   await Promise.all(Array.from({ length: removalsAtOnce }, removeNext));
   for (const { Id } of await docker.listNetworks({ filters })) await removeNetwork(docker, Id);
+  const { Volumes } = await docker.listVolumes({ filters });
+  for (const { Name } of Volumes ?? []) await docker.getVolume(Name).remove().catch(unlessGone);
+}
+
+function unlessGone(error: { statusCode?: number }): void {
+  if (error.statusCode !== 404) throw error;
 }
 
 /** Ids of dead runs whose things were removed. */
@@ -44,6 +50,7 @@ export async function sweepEngine(docker: Docker): Promise<string[]> {
   const found = [
     ...(await docker.listContainers({ all: true, filters })),
     ...(await docker.listNetworks({ filters })),
+    ...((await docker.listVolumes({ filters })).Volumes ?? []),
   ].map(({ Labels }) => Labels ?? {});
   const dead = new Set(found.filter((labels) => isDead(labels)).map((labels) => labels[RUN_LABEL]!));
   for (const runId of dead) await removeRun(docker, runId);

@@ -33,6 +33,7 @@ export async function startToxiproxy(
   labels: Record<string, string>,
   network: FleetNetwork,
   logFile: string,
+  local: boolean,
 ): Promise<ToxiproxyContainer> {
   const container = await docker.createContainer({
     name,
@@ -65,9 +66,21 @@ export async function startToxiproxy(
   return {
     id: container.id,
     apiUrl: `http://127.0.0.1:${port}`,
-    pid: State.Pid || null,
+    pid: local ? State.Pid || null : null,
     accepted: (proxy) => accepts.get(proxy) ?? 0,
   };
+}
+
+const frozenAfterMs = 5_000;
+
+/** Rejects if its API does not: then links are no longer under anybody's control. */
+export async function answersInTime(apiUrl: string): Promise<void> {
+  try {
+    await fetch(`${apiUrl}/version`, { signal: AbortSignal.timeout(frozenAfterMs) });
+  } catch (error) {
+    const why = error instanceof Error && error.name === 'TimeoutError' ? 'is frozen' : 'is gone';
+    throw new Error(`the Toxiproxy container ${why}: no answer at ${apiUrl} within ${frozenAfterMs} ms`);
+  }
 }
 
 /** The engine's own relay takes connections in before there is anybody behind it. */

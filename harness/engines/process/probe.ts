@@ -86,6 +86,30 @@ function shakeHands(tcp: Socket, context: SecureContext, withinMs: number): Prom
   });
 }
 
+/** What a TLS listener shows of itself; null where no handshake comes about. */
+export async function presentedCertificate(
+  address: string,
+  context: SecureContext,
+  withinMs: number,
+): Promise<{ serialNumber: string; validTo: string } | null> {
+  const tcp = await reach(address, withinMs);
+  if (tcp === null) return null;
+  return new Promise((resolve) => {
+    const tls = tlsConnect({ socket: tcp, secureContext: context, rejectUnauthorized: false });
+    const finish = (found: { serialNumber: string; validTo: string } | null): void => {
+      clearTimeout(timer);
+      tls.destroy();
+      resolve(found);
+    };
+    const timer = setTimeout(() => finish(null), withinMs);
+    tls.on('error', () => finish(null));
+    tls.once('secureConnect', () => {
+      const { serialNumber, valid_to: validTo } = tls.getPeerCertificate();
+      finish({ serialNumber, validTo });
+    });
+  });
+}
+
 /** OpenSSL's reason without its file and line. */
 function readable(error: Error & { code?: string; reason?: string }): string {
   return error.reason ?? error.code ?? error.message;

@@ -1,0 +1,116 @@
+/**
+ * A disk that is full: the node's data moves to a small file system in memory, a stranger's file takes all the rest of it. The
+ * file system outlives restarts of the node because a container that does nothing keeps it mounted. No privilege, no shell.
+ */
+
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import type { Receipt } from '../../engine.ts';
+import { contentsOf } from '../process/node-files.ts';
+import { type FleetGround, type FleetNode, remakeContainer } from './fleet-node.ts';
+import { containerUser, containerUserText } from './folder.ts';
+import { type TarEntry, tarStream } from './image-tar.ts';
+import type { Perturbed } from './perturb.ts';
+
+const ballast = '.ballast';
+const readyWithinMs = 30_000;
+
+/** The node runs when its disk is filled. At the cure it stands still and the disk is as it left it, less the ballast. */
+export async function fillDisk(
+  ground: FleetGround,
+  node: FleetNode,
+  mib: number,
+  keeperImage: string,
+): Promise<Perturbed> {
+  const { life, face } = node;
+  const keeper = await smallDisk(ground, node, mib, keeperImage);
+  await remakeContainer(ground, node);
+  await face.start();
+  await face.ready(readyWithinMs);
+  // Whatever becomes of it now is the full disk's doing.
+  life.told = true;
+  const refusal = await fill(keeper, mib);
+  const receipt = (what: string, evidence: Record<string, unknown>): Receipt => ({
+    at: performance.now(),
+    what,
+    evidence: { mib, volume: node.make.dataVolume, ...evidence },
+  });
+  return {
+    receipt: receipt(`the disk of ${life.name} (${mib} MiB) is full`, { engine: refusal }),
+    async cure() {
+      if (life.running) await face.kill();
+      await put(keeper, [{ path: `/${ballast}`, kind: 'file', mode: 0o600, content: '' }]);
+      return receipt(`the disk of ${life.name} has room again`, {});
+    },
+  };
+}
+
+/** Makes the file system with the node's data in it; `node.make` uses it from now on. */
+async function smallDisk(
+  ground: FleetGround,
+  node: FleetNode,
+  mib: number,
+  keeperImage: string,
+): Promise<Docker.Container> {
+  const { docker, labels, network } = ground;
+  const { life } = node;
+  const { uid, gid } = containerUser();
+  const name = `${network}-${life.name}-disk`;
+  const held = Math.ceil(contentsOf(life.files.dataDir).bytes / 2 ** 20);
+  await docker.createVolume({
+    Name: name,
+    Labels: labels,
+    DriverOpts: {
+      type: 'tmpfs',
+      device: 'tmpfs',
+      o: `size=${mib + held}m,mode=0700,uid=${uid},gid=${gid}`,
+    },
+  });
+  const keeper = await docker.createContainer({
+    name,
+    Image: keeperImage,
+    User: containerUserText(),
+    Labels: labels,
+    HostConfig: {
+      NetworkMode: 'none',
+      Binds: [`${name}:/disk:rw`],
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      ReadonlyRootfs: true,
+      LogConfig: { Type: 'none', Config: {} },
+    },
+  });
+  await keeper.start();
+  await put(keeper, dataEntries(life.files.dataDir));
+  node.make.dataVolume = name;
+  return keeper;
+}
+
+function dataEntries(folder: string): TarEntry[] {
+  const { uid } = containerUser();
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
+    const file = join(entry.parentPath, entry.name);
+    const path = file.slice(folder.length);
+    if (entry.isDirectory()) return { path, kind: 'folder', mode: 0o700, owner: uid };
+    return { path, kind: 'file', mode: statSync(file).mode & 0o777, owner: uid, content: readFileSync(file) };
+  });
+}
+
+async function put(keeper: Docker.Container, entries: readonly TarEntry[]): Promise<void> {
+  await keeper.putArchive(tarStream(entries) as unknown as NodeJS.ReadableStream, { path: '/disk' });
+}
+
+/** Puts in more than fits; what the engine says then is the proof. Rejects if all of it fits. */
+async function fill(keeper: Docker.Container, mib: number): Promise<string> {
+  const content = Buffer.alloc((mib + 2) * 2 ** 20, 0x2e);
+  try {
+    await put(keeper, [{ path: `/${ballast}`, kind: 'file', mode: 0o600, content }]);
+  } catch (error) {
+    const { json, message } = error as { json?: { message?: string }; message: string };
+    const words = json?.message ?? message;
+    if (/no space left on device/i.test(words)) return words.replace(/\s+/g, ' ').trim();
+    throw error;
+  }
+  throw new Error('more was written to the disk than it can hold');
+}
