@@ -12,7 +12,7 @@ import type { SecureContext } from 'node:tls';
 import type Docker from 'dockerode';
 import type { Ability, Engine, EngineOptions, NodeState, RunningTestnet } from '../../engine.ts';
 import { type LinkPlane, openFaultPlane } from '../../links/plane.ts';
-import type { Plan, PlannedNode } from '../../plan.ts';
+import type { Plan } from '../../plan.ts';
 import { openRun, type Run } from '../../run-record.ts';
 import { UsageError } from '../../usage-error.ts';
 import { type Authority, createAuthority } from '../../wire/authority.ts';
@@ -22,12 +22,13 @@ import { linkPairs, wiringOf } from '../process/wiring.ts';
 import { type Connected, connectDocker } from './connect.ts';
 import { countLinks } from './counters.ts';
 import { type EngineWords, listenToEngine } from './events.ts';
+import { checkPerturbations, findImages, type Images } from './fleet-images.ts';
 import { type FleetGround, type FleetNode, giveUp, makeContainer, prepareFleetNode } from './fleet-node.ts';
-import { foreignImage, nodeImage, toxiproxyImage } from './image.ts';
 import { removeRun, runLabels, sweepEngine } from './leftovers.ts';
 import { type FleetNetwork, openFleetNetwork, type Scheme } from './network.ts';
-import { type Perturbation, perturb, readPerturbation } from './perturb.ts';
+import { perturb, readPerturbation } from './perturb.ts';
 import { answersInTime, startToxiproxy, type ToxiproxyContainer } from './toxiproxy.ts';
+import { type EngineWatchdog, watchOverRun } from './watchdog.ts';
 
 /** Everything that any engine can do: the table against which scenarios are held. */
 const abilities: readonly Ability[] = [
@@ -52,6 +53,7 @@ const turnMs = 1_000;
 interface Ground {
   docker: Docker;
   run: Run;
+  watchdog: EngineWatchdog;
   authority: Authority;
   context: SecureContext;
   images: Images | null;
@@ -61,14 +63,6 @@ interface Ground {
   links: LinkPlane | null;
   nodes: Map<string, FleetNode>;
   fleet: FleetGround | null;
-}
-
-interface Images {
-  toxiproxy: string;
-  /** Where the plan needs it. */
-  reference: string | null;
-  /** Per node of the plan. */
-  nodes: Map<string, string>;
 }
 
 /** `scheme` forces one (for tests). UsageError where no engine answers. */
@@ -128,8 +122,9 @@ async function openGround(plan: Plan, docker: Docker): Promise<Ground> {
       certificatePem: (await authority.issue(prober)).pem,
       caPem: authority.certificatePem,
     });
+    const watchdog = watchOverRun(run.id);
     const none = { images: null, network: null, words: null, toxiproxy: null, links: null, fleet: null };
-    return { docker, run, authority, context, ...none, nodes: new Map() };
+    return { docker, run, watchdog, authority, context, ...none, nodes: new Map() };
   } catch (error) {
     await run.close();
     throw error;
@@ -177,57 +172,6 @@ async function prepare(
     prepareNodes(plan, options, ground, fleet, logDir),
   ]);
   for (const outcome of made) if (outcome.status === 'rejected') throw outcome.reason;
-}
-
-/** What is wrong with a fault's options is said before anything is started. */
-function checkPerturbations(plan: Plan): Perturbation[] {
-  return plan.faults.flatMap((fault) =>
-    fault.kind === 'engine' ? [readPerturbation(fault.id, fault.ability, fault.options)] : [],
-  );
-}
-
-/** All of them before anything is started, so that a missing one costs nothing. */
-async function findImages(plan: Plan, options: EngineOptions, docker: Docker): Promise<Images> {
-  const say = (what: string, how: string): void =>
-    options.onEvent?.({ kind: 'info', text: `${what} ${how}` });
-  const toxiproxy = await toxiproxyImage(docker);
-  say(`image ${toxiproxy.ref}`, toxiproxy.how);
-  const byRef = new Map<string | null, string>();
-  const nodes = new Map<string, string>();
-  for (const node of plan.nodes) {
-    if (!byRef.has(node.image)) byRef.set(node.image, await imageOf(node, options, docker, say));
-    nodes.set(node.name, byRef.get(node.image)!);
-  }
-  const upgrades = checkPerturbations(plan).flatMap((one) => (one.ability === 'upgrade' ? [one.image] : []));
-  for (const image of upgrades) {
-    if (byRef.has(image)) continue;
-    if (image !== null) byRef.set(image, (await foreignImage(docker, image)).ref);
-    else if (options.reference !== undefined)
-      byRef.set(null, (await nodeImage(docker, options.reference)).ref);
-    else throw new UsageError('an upgrade without options.image needs the reference node');
-  }
-  return { toxiproxy: toxiproxy.ref, reference: byRef.get(null) ?? null, nodes };
-}
-
-async function imageOf(
-  node: PlannedNode,
-  options: EngineOptions,
-  docker: Docker,
-  say: (what: string, how: string) => void,
-): Promise<string> {
-  if (node.image === null && node.command !== null) {
-    throw new UsageError(
-      `${node.name} (group ${node.group}) is the command "${node.command}", which the docker engine cannot start: give an image`,
-    );
-  }
-  if (node.image === null && options.reference === undefined)
-    throw new Error('the plan has reference nodes, and nobody handed in their command');
-  const found =
-    node.image === null
-      ? await nodeImage(docker, options.reference!)
-      : await foreignImage(docker, node.image);
-  say(`image ${found.ref}`, found.how);
-  return found.ref;
 }
 
 async function openLinks(plan: Plan, options: EngineOptions, ground: Ground): Promise<void> {
@@ -373,7 +317,7 @@ function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): 
 
 /** Containers, network, folder, in this order; each is tried even if one before it failed. */
 async function tearDown(ground: Ground, options: EngineOptions): Promise<void> {
-  const { docker, run, links, words, nodes } = ground;
+  const { docker, run, watchdog, links, words, nodes } = ground;
   const lives = [...nodes.values()].map(({ life }) => life);
   for (const life of lives) Object.assign(life, { over: true, told: true });
   const steps: (() => Promise<unknown>)[] = [
@@ -384,6 +328,7 @@ async function tearDown(ground: Ground, options: EngineOptions): Promise<void> {
     async () => options.keep && keepFolders(lives, options.outDir),
     async () => words?.close(),
     () => run.close(),
+    () => watchdog.dismiss(),
   ];
   const failures: unknown[] = [];
   for (const step of steps) await step().catch((error: unknown) => failures.push(error));

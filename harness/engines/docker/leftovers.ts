@@ -28,16 +28,25 @@ function thisMachine(): string {
 
 /** Removes everything of one run. */
 export async function removeRun(docker: Docker, runId: string): Promise<void> {
+  await removeFound(docker, runId);
+}
+
+/** The same; tells how many things there were. */
+export async function removeFound(docker: Docker, runId: string): Promise<number> {
   const filters = { label: [`${RUN_LABEL}=${runId}`] };
   const containers = await docker.listContainers({ all: true, filters });
+  let found = containers.length;
   const removeNext = async (): Promise<void> => {
     for (let next = containers.pop(); next !== undefined; next = containers.pop())
       await removeContainer(docker, next.Id);
   };
   await Promise.all(Array.from({ length: removalsAtOnce }, removeNext));
-  for (const { Id } of await docker.listNetworks({ filters })) await removeNetwork(docker, Id);
+  const networks = await docker.listNetworks({ filters });
+  for (const { Id } of networks) await removeNetwork(docker, Id);
   const { Volumes } = await docker.listVolumes({ filters });
   for (const { Name } of Volumes ?? []) await docker.getVolume(Name).remove().catch(unlessGone);
+  found += networks.length + (Volumes ?? []).length;
+  return found;
 }
 
 function unlessGone(error: { statusCode?: number }): void {

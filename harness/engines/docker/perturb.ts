@@ -8,6 +8,7 @@
 import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Receipt } from '../../engine.ts';
 import { UsageError } from '../../usage-error.ts';
 import type { Authority } from '../../wire/authority.ts';
@@ -38,8 +39,8 @@ export type Perturbation =
   | { ability: 'upgrade'; image: string | null }
   | { ability: 'certificate'; as: 'replaced' | 'expired' };
 
-/** Less than any Node process needs, so that it shows. */
-const defaultLimitMib = 32;
+/** Less than any runtime needs, so that it shows. */
+const defaultLimitMib = 8;
 const defaultDiskMib = 16;
 const wordWithinMs = 5_000;
 /** How long a node under a limit is given to run into it. */
@@ -204,9 +205,10 @@ async function upgrade(ground: PerturbGround, node: FleetNode, image: string): P
   return { receipt, cure: async () => ({ ...receipt, at: performance.now() }) };
 }
 
-const dayMs = 86_400_000;
+/** So long a certificate that is to expire is still good: a node may refuse to start with an expired one. */
+const stillGoodMs = 8_000;
 
-/** `expired`: it runs with a certificate of yesterday, which no peer may take. `replaced`: it has a new one, which all must. */
+/** `expired`: its certificate runs out while it runs, so no new peer may take it. `replaced`: it has a new one, which all must. */
 async function replaceCertificate(
   ground: PerturbGround,
   node: FleetNode,
@@ -227,10 +229,11 @@ async function replaceCertificate(
     const receipt = await put();
     return { receipt, cure: async () => ({ ...receipt, at: performance.now() }) };
   }
-  const receipt = await put(Date.now() - dayMs);
+  const notAfterMs = Date.now() + stillGoodMs;
+  const receipt = await put(notAfterMs);
   await face.start();
   life.told = true;
-  const presented = await showsCertificate(ground, node);
+  const presented = await showsCertificate(ground, node, notAfterMs);
   return {
     receipt: { ...receipt, at: performance.now(), evidence: { ...receipt.evidence, ...presented } },
     async cure() {
@@ -240,14 +243,20 @@ async function replaceCertificate(
   };
 }
 
-/** What it shows to whoever dials; or that it will not run with such a certificate, which is its good right. */
-async function showsCertificate(ground: PerturbGround, node: FleetNode): Promise<Record<string, unknown>> {
+/** What it shows to whoever dials once it has expired; or that it will not run with such a certificate, which is its good right. */
+async function showsCertificate(
+  ground: PerturbGround,
+  node: FleetNode,
+  notAfterMs: number,
+): Promise<Record<string, unknown>> {
   const { life, face } = node;
   const up = await face.ready(limitShowsMs).then(
     () => true,
     () => false,
   );
-  if (up) return { presented: await presentedCertificate(life.address, ground.context, wordWithinMs) };
-  if (life.running) throw new Error(`${life.name} neither listens with an expired certificate nor ends`);
+  await delay(Math.max(0, notAfterMs + 1_000 - Date.now()));
+  if (up && life.running)
+    return { presented: await presentedCertificate(life.address, ground.context, wordWithinMs) };
+  if (life.running) throw new Error(`${life.name} neither listens with its certificate nor ends`);
   return { ended: life.exit };
 }
