@@ -32,6 +32,8 @@ export interface Stage {
   hash: string;
   /** What it stands on; null at first. */
   stands: JsonObject | null;
+  /** What it stood on before, oldest first. */
+  readonly before: JsonObject[];
 }
 
 /** Someone offers what must not be adopted. */
@@ -55,7 +57,18 @@ export async function setStage(
   const set = itemSet(items ?? Array.from({ length: 6 }, () => author.commit()));
   const honest = await (await bench.puppet(`honest-${puppets}`)).peer(node, { manners: { items: set } });
   const observer = await (await bench.puppet(`observer-${puppets}`)).join(node);
-  return { bench, node, observer, honest, author, items: set, height: 0, hash: emptyHash, stands: null };
+  return {
+    bench,
+    node,
+    observer,
+    honest,
+    author,
+    items: set,
+    height: 0,
+    hash: emptyHash,
+    stands: null,
+    before: [],
+  };
 }
 
 /** A good checkpoint one above what the node stands on (its successor while that is of height 0, else with a stranger before it). */
@@ -71,6 +84,7 @@ export async function adopts(stage: Stage, checkpoint: JsonObject, withinMs = 10
   await untilStandingOn(stage.bench, stage.observer, hash, withinMs);
   stage.height = Number(checkpoint.height);
   stage.hash = hash;
+  if (stage.stands !== null) stage.before.push(stage.stands);
   stage.stands = checkpoint;
 }
 

@@ -59,7 +59,7 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: 'equal roots end it after one exchange',
     reading: 'With a peer whose root is its own a node asks for no subtree and for no item.',
-    mutants: ['rounds-always-fetch'],
+    mutants: ['rounds-always-fetch', 'round-root-of-nothing', 'round-count-zero'],
     needs: [],
     durationHintMs: 3_000,
     limitMs: 40_000,
@@ -94,6 +94,11 @@ export const rows: readonly Requirement[] = [
       const asked = equal.seen('gossip:request');
       if (asked.length > 0)
         fail('a node asked a peer with the same state for items', asked[0]!.text.slice(0, 300));
+      const { state_root, item_count } = equal.seen(isRound).at(-1)!.payload;
+      if (state_root !== root || item_count !== holder.items.size)
+        fail(
+          `a round says ${item_count} items under ${state_root}; there are ${holder.items.size} under ${root}`,
+        );
       const below = equal.seen(
         (message) => message.type === 'sync_digest' && message.requestId === null && !isRound(message),
       );
@@ -128,6 +133,14 @@ async function reconcile(
   const asked = new Set(peer.seen('gossip:request').flatMap((m) => m.payload.item_hashes as string[]));
   const needless = [...asked].filter((hash) => !lacking.includes(hash));
   if (needless.length > 0) fail(`asked for ${needless.length} items that it held, or that nobody has`);
+  const most = Math.max(...peer.seen('gossip:request').map((m) => m.payload.item_hashes.length));
+  if (most > 100) fail(`asked for ${most} items at once`);
+  for (const question of peer.seen((m) => m.type === 'sync_digest' && m.requestId === null)) {
+    const { root, prefix, state_root, item_count } = question.payload;
+    const isWhole = root === null && /^[0-9a-f]*$/.test(String(prefix)) && Number.isInteger(item_count);
+    if (!isWhole || typeof state_root !== 'string')
+      fail('a sync_digest without all its members', question.text);
+  }
   const never = lacking.filter((hash) => !asked.has(hash));
   if (never.length > 0) fail(`${never.length} items came that were not asked for`);
   if (only !== null) {

@@ -28,6 +28,7 @@ import {
   hashesOf,
   heldOf,
   offer,
+  reached,
   rootOf,
   standingOn,
   untilJudged,
@@ -51,6 +52,8 @@ export const rows: readonly Requirement[] = [
       'checkpoint-adopted-first',
       'checkpoint-items-unawaited',
       'item-signature-unchecked',
+      'refused-checkpoint-everywhere',
+      'checkpoint-bad-item-spoils-all',
     ],
     needs: ['start'],
     durationHintMs: 3_000,
@@ -70,6 +73,8 @@ export const rows: readonly Requirement[] = [
       const after = await rootOf(stage.observer);
       if (after !== stage.items.root())
         fail(`the twin’s state has the root ${stage.items.root()}, the node’s ${after}`);
+      await fromAnother(stage);
+      await goodBesideBad(stage);
       return pass(`${bads.length} spoiled checkpoints changed nothing; the twin and its item were taken`);
     },
   },
@@ -215,6 +220,32 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+/** The very checkpoint whose signature one peer spoiled is adopted from another. */
+async function fromAnother(stage: Stage): Promise<void> {
+  const good = checkpointOn(stage);
+  const spoiled = { ...good, signature: flippedBit(String(good.signature), 600) };
+  const liar = await offered(stage, { what: 'a checkpoint with a spoiled signature', checkpoint: spoiled });
+  await adopts(stage, good);
+  liar.destroy();
+}
+
+/** "valid items stay": of a checkpoint over a good and a bad new item the good one is held. */
+async function goodBesideBad(stage: Stage): Promise<void> {
+  const { bench, author, items, observer } = stage;
+  const [good, bad] = [author.commit(), author.commit()];
+  const forged = itemOf({ ...bad.envelope, signature: flippedBit(String(bad.envelope.signature), 9) });
+  const set = itemSet([...listed(items), good, forged]);
+  await offered(stage, {
+    what: 'a checkpoint over a good and a bad item',
+    checkpoint: over(stage, set),
+    manners: { items: set },
+  });
+  await reached(bench, observer, 'good item beside a bad one under a checkpoint', 10_000, async () => {
+    return (await heldOf(observer, [good.hash])).size === 1;
+  });
+  if ((await heldOf(observer, [forged.hash])).size > 0) fail('holds an item whose signature does not verify');
+}
 
 /** All at the next height, over the stage's items and, where it says so, one more. */
 function tampered(stage: Stage): BadOffer[] {

@@ -27,6 +27,8 @@ export const rows: readonly Requirement[] = [
       'chain-zeros-above-one',
       'chain-height-one-with-previous',
       'chain-height-of-predecessor',
+      'chain-latest-predecessor-only',
+      'chain-height-zero',
       'chain-time-of-predecessor',
       'chain-equal-time-refused',
       'statistics-commits-unchecked',
@@ -54,7 +56,11 @@ export const rows: readonly Requirement[] = [
       const orphan = checkpointOn(stage, { height: 1, previousHash: sha256('somebody') });
       await refusesAll(
         stage,
-        [{ what: 'a checkpoint of height 1 with a predecessor', checkpoint: orphan }],
+        [
+          { what: 'a checkpoint of height 1 with a predecessor', checkpoint: orphan },
+          { what: 'a checkpoint of height 0', checkpoint: checkpointOn(stage, { height: 0 }) },
+          { what: 'a checkpoint of height −1', checkpoint: checkpointOn(stage, { height: -1 }) },
+        ],
         checkpointOn(stage),
       );
       const chain = badChain(stage);
@@ -66,7 +72,12 @@ export const rows: readonly Requirement[] = [
         agents.map((agent) => agent.identity),
       );
       await refusesAll(stage, orders);
-      const count = 1 + chain.length + summaries.length + orders.length;
+      const older = stage.before[0]!;
+      const skipping = checkpointOn(stage, { previousHash: String(older.hash) });
+      await refusesAll(stage, [
+        { what: 'a checkpoint high above a predecessor that is held', checkpoint: skipping },
+      ]);
+      const count = 4 + chain.length + summaries.length + orders.length;
       return pass(`${count} faults under right hashes refused, their twins adopted`);
     },
   },
@@ -118,6 +129,8 @@ function badSummaries(stage: Stage): BadOffer[] {
     counted('without avg_confidence', { avg_confidence: undefined }),
     counted('with text for its count of commits', { total_commits: String(commits) }),
     made('without statistics', { statistics: undefined }),
+    made('with text for its timestamp', { timestamp: '1700000000' }),
+    made('without a timestamp', { timestamp: undefined }),
     made('that lacks an accepted rule', { accepted_rules: others }),
     made('that accepts a rule too many', { accepted_rules: [...acceptedRules, ruleHash('nobody’s')].sort() }),
     made('whose accepted rules descend', { accepted_rules: [...acceptedRules].reverse() }),

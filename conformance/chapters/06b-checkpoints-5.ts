@@ -3,7 +3,7 @@
 import { encodeBase64 } from '../../harness/wire/base64.ts';
 import { checkpointHash, signatureEntry } from '../../harness/wire/checkpoint.ts';
 import { stateSyncRequest } from '../../harness/wire/gossip.ts';
-import { sha256 } from '../../harness/wire/identity.ts';
+import { identityFrom, sha256 } from '../../harness/wire/identity.ts';
 import { ruleHash } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
@@ -12,6 +12,7 @@ import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import { adopts, type BadOffer, checkpointOn, refusesAll, type Stage, setStage, still } from '../stage.ts';
 import { checkpointOf } from '../states.ts';
+import type { NodeUnderTest } from '../target.ts';
 
 /** Rules whose hashes alone are more than 60 000 bytes of a message. */
 const manyRules = 860;
@@ -65,12 +66,15 @@ export const rows: readonly Requirement[] = [
       'Five nodes with an interval of 10 s cut about one checkpoint a height between them, also for an item after a quiet spell, and stand on the same one soon after.',
     ruling:
       'Profile §8: "cuts r · `checkpoint_interval_s` / 60 after that, r ≤ 10 its rank (0 the nearest) by XOR distance".',
-    mutants: ['everybody-cuts'],
+    mutants: ['everybody-cuts', 'rank-reversed', 'rank-uncapped'],
     needs: ['start', 'instances'],
     durationHintMs: 68_000,
     limitMs: 130_000,
     cpu: 0.1,
     test: async (bench) => {
+      const waits = ranks(bench);
+      // Judged below; until then its failure is nobody's.
+      waits.catch(() => {});
       const parameters = { checkpoint_interval_s: 10 };
       const first = await bench.node({ parameters });
       const bootstrap = [{ host: first.host, port: first.port, publicKey: first.publicKey }];
@@ -99,7 +103,7 @@ export const rows: readonly Requirement[] = [
       const figures = `${counted} checkpoints announced for ${height} heights by 5 nodes`;
       if (counted > 2 * height + 1) late(`${figures}: everybody cuts`);
       if (counted === 0) fail('no checkpoint was announced');
-      return pass(`${figures}; all stood on the same one after each`);
+      return pass(`${figures}; all stood on the same one after each; ${await waits}`);
     },
   },
 ];
@@ -143,4 +147,51 @@ function badTransits(stage: Stage): BadOffer[] {
 /** Under this hash, and truly signed for it. */
 function signedFor(stage: Stage, checkpoint: JsonObject, hash: string): JsonObject {
   return { ...checkpoint, hash, signature: encodeBase64(signatureEntry(stage.author.identity, hash)) };
+}
+
+/** Two nodes whose peers are nearer to the first `previous_hash`, 64 zeros: how long after an item each of them cuts. */
+async function ranks(bench: Bench): Promise<string> {
+  const intervalS = 20;
+  const nodes = await bench.nodes(2, () => ({ parameters: { checkpoint_interval_s: intervalS } }));
+  // The farther one has room for twelve that are nearer.
+  const [near, far] = nodes.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+  const watched = [
+    { node: far!, rank: 10, peers: await beside(bench, far!, 12, 0) },
+    { node: near!, rank: 2, peers: await beside(bench, near!, 2, 3) },
+  ];
+  await bench.sleep((intervalS + 1) * 1_000, 'the first interval goes by without an item');
+  const told = watched.map(async ({ node, rank, peers }) => {
+    const author = await bench.puppet('rank-author');
+    const connection = await author.join(node);
+    const since = performance.now();
+    await accepted(connection, author.commit());
+    const isTold = (): boolean =>
+      peers.some(
+        (peer) => peer.seen((m) => m.type === 'gossip' && m.payload?.topic === 'checkpoint').length > 0,
+      );
+    await bench.waitFor('checkpoint of a node with nearer peers', 15_000, isTold);
+    const tookS = (performance.now() - since) / 1_000;
+    const expected = (rank * intervalS) / 60;
+    const figures = `a node of rank ${rank} cut after ${tookS.toFixed(2)} s, expected ${expected.toFixed(2)}`;
+    if (tookS < expected - 0.25) fail(figures);
+    if (tookS > expected + 0.45) late(figures);
+    return figures;
+  });
+  return (await Promise.all(told)).join(', ');
+}
+
+/** So many peers nearer to 64 zeros than the node, and so many farther. */
+async function beside(bench: Bench, node: NodeUnderTest, nearer: number, farther: number): Promise<Joined[]> {
+  const joined: Joined[] = [];
+  let left = { nearer, farther };
+  for (let i = 0; left.nearer + left.farther > 0 && i < 20_000; i += 1) {
+    const seed = `${bench.target.salt}/${bench.seed}/${node.nodeId}/${i}`;
+    const isNearer = identityFrom(seed).nodeId < node.nodeId;
+    if (isNearer ? left.nearer === 0 : left.farther === 0) continue;
+    left = isNearer ? { ...left, nearer: left.nearer - 1 } : { ...left, farther: left.farther - 1 };
+    const puppet = await bench.puppet(`${node.name}-${i}`, { identity: identityFrom(seed) });
+    joined.push(await puppet.peer(node, { capabilities: ['gossip'] }));
+  }
+  if (left.nearer + left.farther > 0) throw new Error('no keys nearer than the node in 20 000');
+  return joined;
 }

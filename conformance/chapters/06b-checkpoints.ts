@@ -14,13 +14,14 @@ import {
   type JsonObject,
   numberOf,
 } from '../../harness/wire/json.ts';
+import type { Message } from '../../harness/wire/message.ts';
 import { emptyHash, stateRoot } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
 import { accepted } from '../expect.ts';
 import type { Joined, Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
-import { grow } from '../stage.ts';
-import { checkpointOf, offer, standingOn, untilStandingOn } from '../states.ts';
+import { type Chain, grow } from '../stage.ts';
+import { checkpointOf, offer, reached, standingOn, untilStandingOn } from '../states.ts';
 import type { NodeUnderTest } from '../target.ts';
 
 /** A node alone cuts every second; what its peers have does not reach it by rounds. */
@@ -124,24 +125,37 @@ export const rows: readonly Requirement[] = [
     quote: '`previous_hash` (64 zeros at height 1)',
     reading:
       'Checkpoints chain: height 1 has 64 zeros, each further one the hash of what the node stood on, a height one greater and no lower timestamp; also after one that it adopted.',
-    ruling: 'Profile §8: "cuts the next (height + 1)".',
-    mutants: ['chain-null-link', 'chain-gap', 'chain-self-link'],
+    ruling:
+      'Profile §8: "cuts the next (height + 1) and gossips its hash on topic `checkpoint`. It is due `checkpoint_interval_s` after its last cut or adoption".',
+    mutants: [
+      'chain-null-link',
+      'chain-gap',
+      'chain-self-link',
+      'checkpoint-not-announced',
+      'checkpoint-announced-as-item',
+      'cuts-at-once',
+    ],
     needs: ['start'],
     durationHintMs: 7_500,
     cpu: 0.1,
     test: async (bench) => {
       const node = await bench.node(cutting);
       const observer = await (await bench.puppet('observer')).join(node);
+      const peer = await (await bench.puppet('peer')).peer(node, { capabilities: ['gossip'] });
       const chain = await grow(bench, node, observer, 3);
+      await announced(bench, observer, peer, node, chain);
       await walkBack(observer, chain.at(-1)!.checkpoint, 3);
       const adopted = await adoptsAnother(bench, node, observer);
       const next = await bench.waitFor('the checkpoint after an adopted one', 15_000, async () => {
         const latest = await checkpointOf(observer, null);
-        return latest !== null && latest.hash !== adopted.hash && latest;
+        return latest !== null && latest.hash !== adopted.checkpoint.hash && latest;
       });
-      checkLink(next, adopted);
+      checkLink(next, adopted.checkpoint);
+      const afterMs = performance.now() - adopted.offeredAt;
+      if (afterMs < 850)
+        fail(`cut ${Math.round(afterMs)} ms after it was offered another one, the interval is 1 s`);
       return pass(
-        `3 checkpoints chain down to 64 zeros, and ${next.height} follows the adopted ${adopted.height}`,
+        `3 checkpoints chain down to 64 zeros, and ${next.height} follows the adopted ${adopted.checkpoint.height}`,
       );
     },
   },
@@ -294,14 +308,41 @@ function checkLink(next: JsonObject, before: JsonObject): void {
     fail(`checkpoint ${next.height} is older than its predecessor`, next);
 }
 
+/** Each cut was told on topic `checkpoint` by its bare hash, and none came before its interval was over. */
+async function announced(
+  bench: Bench,
+  observer: Joined,
+  peer: Joined,
+  node: NodeUnderTest,
+  chain: Chain,
+): Promise<void> {
+  for (const { hash } of chain) {
+    const told = (): Message[] =>
+      peer.seen((m) => m.payload?.gossip_type === 'announce' && m.payload.item_hashes?.includes(hash));
+    await reached(bench, observer, 'announce of a checkpoint', 8_000, async () => told().length > 0);
+    const { topic, ttl, origin } = told()[0]!.payload;
+    if (topic !== 'checkpoint' || ttl !== 2 || origin !== node.nodeId)
+      fail(`a checkpoint was announced on topic ${topic} with ttl ${ttl} and origin ${origin}`);
+  }
+  const times = chain.map(({ checkpoint }) => numberOf(checkpoint.timestamp));
+  const gaps = times.slice(1).map((time, index) => time - times[index]!);
+  const early = gaps.find((gap) => gap < 0.85);
+  if (early !== undefined) fail(`cut ${early.toFixed(3)} s after its last one, the interval is 1 s`);
+}
+
 /** A peer brings a higher checkpoint over an item more; afterwards another item makes the node cut again. */
-async function adoptsAnother(bench: Bench, node: NodeUnderTest, observer: Joined): Promise<JsonObject> {
+async function adoptsAnother(
+  bench: Bench,
+  node: NodeUnderTest,
+  observer: Joined,
+): Promise<{ checkpoint: JsonObject; offeredAt: number }> {
   const puppet = await bench.puppet('other');
   puppet.items.add(puppet.commit());
   const peer = await puppet.peer(node);
   const { height } = (await checkpointOf(observer, null))!;
   const options = { height: Number(height) + 2, previousHash: sha256('elsewhere') };
   const checkpoint = buildCheckpoint(puppet.items, [puppet.identity], options);
+  const offeredAt = performance.now();
   await untilStandingOn(bench, observer, offer(peer, checkpoint));
-  return checkpoint;
+  return { checkpoint, offeredAt };
 }

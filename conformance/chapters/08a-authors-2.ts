@@ -71,7 +71,10 @@ export const rows: readonly Requirement[] = [
         tried.map((item) => item.hash),
       );
       if (held.size > 0) fail('holds an item that it refused on its author’s connection');
-      await accepted(await other.join(node), other.commit());
+      const renewed = text(await bench.target.authority.issue(other.identity));
+      const connection = await other.join(node);
+      await accepted(connection, other.commit());
+      await accepted(connection, other.commit({}, { senderMembers: { certificate: renewed } }));
       return pass(
         `${cases.length} items with certificates that do not prove their author refused beside their twins`,
       );
@@ -224,6 +227,12 @@ async function certificatesOfOthers(
     {
       what: 'with a byte behind its certificate',
       certificate: async (author) => encodeBase64(Buffer.concat([author.certificate.der, Buffer.of(0)])),
+      code,
+    },
+    {
+      what: 'with a certificate of another key for its agent',
+      certificate: async (author) =>
+        text(await authority.issue({ ...other.identity, agentId: author.agentId })),
       code,
     },
     { what: 'with an empty certificate', certificate: async () => '', code },

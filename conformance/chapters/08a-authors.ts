@@ -56,6 +56,8 @@ export const rows: readonly Requirement[] = [
       const [author, other, relay] = await bench.puppets(3);
       const source = await relay!.peer(node);
       const observer = await (await bench.puppet('observer')).join(node);
+      // What a node remembers of authors whom it has met must not vouch for what follows.
+      await relayed(bench, source, observer, [author!.commit(), other!.commit()]);
       const bads = await badlyCertified(bench, author!, other!);
       const twins = await wellCertified(bench, author!);
       const all = [...bads, ...twins].map(({ item }) => item);

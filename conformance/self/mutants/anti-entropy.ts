@@ -336,4 +336,23 @@ export const mutants: readonly Mutant[] = [
       'const state = node.checkpoints;\n  for (const hash of node.tree.without(held.view)) node.tree.remove(hash);\n  state.own = held;',
     note: 'drops the items that are not under the checkpoint it adopts',
   },
+  {
+    id: 'round-root-of-nothing',
+    kills: ['AEN-05'],
+    file: reconcile,
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
+    find: '"state_root": "${node.tree.root()}"}`;\n    const isSent',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
+    replace: '"state_root": "${\'0\'.repeat(64)}"}`;\n    const isSent',
+    note: 'says in its rounds that it has nothing',
+  },
+  {
+    id: 'round-count-zero',
+    kills: ['AEN-05'],
+    file: reconcile,
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
+    find: '{"item_count": ${node.tree.size}, "prefix"',
+    replace: '{"item_count": 0, "prefix"',
+    note: 'says in its rounds that it has no items',
+  },
 ];

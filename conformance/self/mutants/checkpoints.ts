@@ -3,6 +3,7 @@
 import type { Mutant } from '../mutant.ts';
 
 const form = 'node/core/checkpoint.ts';
+const checkpoints = 'node/core/checkpoints.ts';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -237,5 +238,21 @@ export const mutants: readonly Mutant[] = [
     replace:
       'const { height, previous_hash, timestamp, state_root, accepted_rules, statistics } = object;\n  const covered = { height, previous_hash, timestamp, state_root, accepted_rules, statistics };',
     note: 'hashes only the members that it knows',
+  },
+  {
+    id: 'chain-latest-predecessor-only',
+    kills: ['CKP-10'],
+    file: checkpoints,
+    find: 'predecessor: held.get(checkpoint.previousHash)?.checkpoint ?? null,',
+    replace: 'predecessor: own?.checkpoint.hash === checkpoint.previousHash ? own.checkpoint : null,',
+    note: 'knows only its latest checkpoint as a predecessor',
+  },
+  {
+    id: 'chain-height-zero',
+    kills: ['CKP-10'],
+    file: form,
+    find: "if (!isInteger(height) || typeof height !== 'number' || height < 1) return null;",
+    replace: "if (!isInteger(height) || typeof height !== 'number') return null;",
+    note: 'takes a checkpoint of height 0',
   },
 ];

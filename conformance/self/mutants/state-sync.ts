@@ -357,4 +357,23 @@ export const mutants: readonly Mutant[] = [
       'AEN-07',
     ],
   },
+  {
+    id: 'refused-checkpoint-everywhere',
+    kills: ['SYN-03'],
+    file: sync,
+    find: 'if (announced) link.peer.refusedCheckpoints.delete(hash);',
+    replace:
+      'for (const each of node.persistent) if (each.peer !== link.peer && each.peer.refusedCheckpoints.has(hash)) return;\n  if (announced) link.peer.refusedCheckpoints.delete(hash);',
+    note: 'takes a checkpoint from nobody once one peer spoiled it',
+  },
+  {
+    id: 'checkpoint-bad-item-spoils-all',
+    kills: ['SYN-03'],
+    file: fetching,
+    find: 'const served = takeItems(node, link, asked, payload.items as Json[]);',
+    replace:
+      'const trial = (payload.items as Json[]).some((body) => isRefusal(readItem(body, node.rules)));\n  const served = takeItems(node, link, asked, trial ? [] : (payload.items as Json[]));',
+    note: 'takes no item of a response that holds a bad one',
+    mayBreak: ['AUT-01', 'AUT-02', 'AUT-04', 'GFM-05', 'GFM-11'],
+  },
 ];
