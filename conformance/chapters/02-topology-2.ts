@@ -59,6 +59,7 @@ export const rows: readonly Requirement[] = [
       'gossip-always-to-bootstrap',
       'gossip-never-to-bootstrap',
       'peers-prefer-bootstrap',
+      'peers-lowest-ids',
       'gossip-to-the-oldest-three',
     ],
     needs: ['start', 'instances', 'dial-back'],
@@ -198,16 +199,28 @@ async function chosenPeers(bench: Bench): Promise<string> {
     ),
   );
   await bench.node({ bootstrap: bootstraps.map((puppet) => puppet.bootstrap) });
-  const count = (listeners: typeof bootListens): number =>
-    listeners.filter((listener) => helloed(listener).length > 0).length;
-  await bench.waitFor('8 peers', 20_000, () => count(bootListens) + count(otherListens) >= 8);
+  const all = [...bootListens, ...otherListens];
+  const chosen = (): typeof all => all.filter((listener) => helloed(listener).length > 0);
+  await bench.waitFor('8 peers', 20_000, () => chosen().length >= 8);
   await bench.sleep(1_500, 'the last dials');
-  const favoured = count(bootListens);
-  const all = favoured + count(otherListens);
-  const chance = atLeast(favoured, all);
-  const text = `${favoured} of 10 bootstrap nodes among ${all} peers of 40 known, p = ${chance.toExponential(1)}`;
-  if (chance < 1e-6) fail(`bootstrap nodes are preferred as peers: ${text}`);
-  return text;
+  const byId = [...all].sort((a, b) => (a.puppet.identity.nodeId < b.puppet.identity.nodeId ? -1 : 1));
+  const favourites: [string, typeof all][] = [
+    ['bootstrap nodes', bootListens],
+    ['nodes at the heads of lists', otherListens.filter((_, i) => i % 3 === 0)],
+    ['nodes at the ends of lists', otherListens.filter((_, i) => i % 3 === 2)],
+    ['nodes of the first lists', otherListens.slice(0, 10)],
+    ['lowest ids', byId.slice(0, 10)],
+    ['highest ids', byId.slice(-10)],
+  ];
+  const peers = chosen();
+  const texts = favourites.map(([what, ten]) => {
+    const among = peers.filter((listener) => ten.includes(listener)).length;
+    const chance = atLeast(among, peers.length);
+    const text = `${among} of the 10 ${what} among ${peers.length} peers of 40 known, p = ${chance.toExponential(1)}`;
+    if (chance < 1e-6) fail(`${what} are preferred as peers: ${text}`);
+    return text;
+  });
+  return `${texts[0]}; α = 1e-6`;
 }
 
 /** The chance that at least `favoured` of `drawn` nodes are among the 10 when they are drawn from 40. */

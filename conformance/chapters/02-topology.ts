@@ -18,9 +18,9 @@ export const rows: readonly Requirement[] = [
     reading: 'Of 21 known nodes about 10 become persistent peers, and lost ones are made up for.',
     ruling:
       'Profile §4: "target 10, at most 50 in both directions together"; "While it has fewer than `target_peers` a node dials more".',
-    mutants: ['peers-dials-one', 'peers-dials-all', 'peers-never-refilled'],
-    needs: ['start', 'dial-back'],
-    durationHintMs: 9_000,
+    mutants: ['peers-dials-one', 'peers-dials-all', 'peers-never-refilled', 'peers-counts-own-dials-only'],
+    needs: ['start', 'instances', 'dial-back'],
+    durationHintMs: 12_000,
     limitMs: 75_000,
     cpu: 0.4,
     test: async (bench) => {
@@ -41,6 +41,8 @@ export const rows: readonly Requirement[] = [
         bench,
         listeners.filter((listener) => !lost.includes(listener)),
       );
+      const toCrowded = await dialsOfCrowded(bench);
+      if (toCrowded > 2) fail(`a node with 10 inbound peers dialled ${toCrowded} more`);
       return pass(`${settledAt} peers of 21 known, and ${again} again after 5 of them were lost`);
     },
   },
@@ -107,15 +109,18 @@ export const rows: readonly Requirement[] = [
     quote: '| Bootstrap | Initial discovery | Ephemeral |',
     reading:
       'The bootstrap connection is closed with 1000 once it has been answered, with an empty list too.',
-    ruling: 'Profile §4: "dialer closes after the answer; acceptor after 10 s".',
+    ruling:
+      'Profile §4: "dialer closes after the answer; acceptor after 10 s"; §5: "asked at start and, until it has once answered, again".',
     mutants: [
       'bootstrap-connection-kept',
       'bootstrap-connection-dropped',
       'bootstrap-connection-kept-when-empty',
+      'bootstrap-asked-for-ever',
     ],
     needs: ['start', 'dial-back'],
-    durationHintMs: 3_000,
+    durationHintMs: 6_000,
     limitMs: 45_000,
+    cpu: 0.05,
     test: async (bench) => {
       const [helpful, empty, peer] = await bench.puppets(3);
       const peerListens = await peer!.listen();
@@ -133,7 +138,12 @@ export const rows: readonly Requirement[] = [
         if (closed.how !== 'close')
           fail(`the bootstrap connection ended by ${closed.how}, expected close 1000`);
       }
-      return pass('both bootstrap connections were closed 1000 after the answer');
+      await bench.sleep(4_000, 'the delays of 0.5, 1 and 2 s pass');
+      for (const listener of bootstraps) {
+        const count = helloed(listener, 'bootstrap').length;
+        if (count > 1) fail(`a bootstrap node that had answered was asked ${count} times`);
+      }
+      return pass('both bootstrap connections were closed 1000 after the answer, and no second one came');
     },
   },
   {
@@ -174,6 +184,19 @@ async function settledPeers(bench: Bench, listeners: readonly Listener[]): Promi
   if (count < 8) late(`${count} persistent peers, expected about 10`);
   if (count > 12) fail(`${count} persistent peers, expected about 10`);
   return count;
+}
+
+/** How many of 8 listed peers a node dials that has 10 peers already. */
+async function dialsOfCrowded(bench: Bench): Promise<number> {
+  const node = await bench.node();
+  const inbound = await bench.puppets(10, 'inbound');
+  for (const puppet of inbound.slice(1)) await puppet.peer(node);
+  const listed = await bench.puppets(8, 'listed');
+  const listeners = await Promise.all(listed.map((puppet) => puppet.listen()));
+  const last = await inbound[0]!.peer(node, { peers: listed.map((puppet) => puppet.entry) });
+  await last.fence();
+  await bench.sleep(2_000, 'dials would come');
+  return listeners.filter((listener) => listener.attempts.length > 0).length;
 }
 
 /** The 51st persistent peer: an error and a list of peers in place of a hello, then 4429. */

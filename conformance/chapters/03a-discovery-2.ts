@@ -101,6 +101,7 @@ export const rows: readonly Requirement[] = [
       'discovery-exits-when-alone',
       'discovery-tight-loop',
       'discovery-never-retries',
+      'discovery-closed-is-answered',
       'discovery-not-again-when-alone',
     ],
     needs: ['start', 'dial-back'],
@@ -108,11 +109,12 @@ export const rows: readonly Requirement[] = [
     limitMs: 90_000,
     cpu: 0.05,
     test: async (bench) => {
-      const [bootstrap, peer] = await bench.puppets(2);
+      const [bootstrap, peer, mean] = await bench.puppets(3);
       const { host, port } = splitAddress(bootstrap!.address);
       const dead = await listenTcp(host, port, (socket) => socket.resetAndDestroy());
       bench.onClose(() => dead.close());
-      await bench.node({ bootstrap: [bootstrap!.bootstrap] });
+      const meanListens = await mean!.listen({ handshake: null, onConnection: closeAtHello });
+      await bench.node({ bootstrap: [bootstrap!.bootstrap, mean!.bootstrap] });
       await bench.waitFor('first attempt', 10_000, () => dead.accepts.length > 0);
       await bench.sleep(7_000, 'the delays 0.5, 1, 2 s pass');
       const times = dead.accepts.map((at) => Math.round(at - dead.accepts[0]!));
@@ -121,6 +123,9 @@ export const rows: readonly Requirement[] = [
       const gaps = times.slice(1).map((at, index) => at - times[index]!);
       const [shortest, last] = [Math.min(...gaps), gaps.at(-1)!];
       if (last < shortest * 1.5) fail(`the delays do not grow: ${gaps.join(', ')} ms`, times);
+      const others = meanListens.attempts.length;
+      if (others < 3) late(`one that closes instead of a hello was tried ${others} times in 7 s`);
+      if (others > 14) fail(`one that closes instead of a hello was tried ${others} times in 7 s`);
       await dead.close();
       const peerListens = await peer!.listen();
       const listener = await listenFull(bootstrap!, [peer!.entry]);
@@ -150,6 +155,12 @@ async function refusedBeforeHello(listener: Listener): Promise<void> {
   if (closed === null) return late('a bootstrap node with another key is still connected after 5 s');
   if (closed.how === 'close' && closed.code !== 4401)
     fail(`a bootstrap node with another key was closed ${closed.code}, expected 4401`);
+}
+
+function closeAtHello(connection: Connection): void {
+  connection.onMessage((message) => {
+    if (message.type === 'hello') void connection.close(1011);
+  });
 }
 
 /** Plays a bootstrap node that answers requests, but has no place for another persistent peer. */

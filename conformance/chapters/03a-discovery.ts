@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { type PeerEntry, peerExchange, peerRequest } from '../../harness/wire/gossip.ts';
 import type { Manners } from '../../harness/wire/manners.ts';
 import { answerTo, refusedWithTwin } from '../expect.ts';
-import { addressesOf, dialled, entriesOf, firstRequest, helloed } from '../peer-lists.ts';
+import { addressesOf, askForPeers, dialled, entriesOf, firstRequest, helloed } from '../peer-lists.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 
 export const rows: readonly Requirement[] = [
@@ -105,8 +105,12 @@ export const rows: readonly Requirement[] = [
       const [a, b, c] = await bench.puppets(3);
       const dialOptions = (puppet: { address: string }) => ({ address: puppet.address });
       await a!.peer(node, dialOptions(a!));
-      await b!.peer(node, dialOptions(b!));
-      await c!.peer(node, dialOptions(c!));
+      const told = new Map([
+        [a!, a!.address],
+        [b!, 'peer-b.cle-net.example:18888'],
+      ]);
+      await b!.peer(node, { address: told.get(b!)! });
+      const persistent = await c!.peer(node, dialOptions(c!));
       const asker = await c!.join(node, { type: 'bootstrap', ...dialOptions(c!) });
       const ids = [1, 2, 3].map(() => asker.send('peer_request', peerRequest(c!.nodeId, ['v1'])));
       const lists: PeerEntry[][] = [];
@@ -114,13 +118,13 @@ export const rows: readonly Requirement[] = [
       await asker.fence();
       const answers = asker.seen('peer_exchange');
       if (answers.length !== ids.length) fail(`3 peer_requests got ${answers.length} peer_exchanges`);
+      lists.push(await askForPeers(persistent));
       const strangers = new Set<string>();
       for (const peers of lists) {
-        for (const puppet of [a!, b!]) {
+        for (const [puppet, address] of told) {
           const [known] = addressesOf(peers, puppet);
           if (known === undefined) fail(`${puppet.name} has shaken hands, but is not in the list`, peers);
-          if (known !== puppet.address)
-            fail(`${puppet.name} said it is at ${puppet.address}, the list says ${known}`);
+          if (known !== address) fail(`${puppet.name} said it is at ${address}, the list says ${known}`);
         }
         if (addressesOf(peers, c!).length > 0) fail('the list holds the asker', peers);
         if (addressesOf(peers, node).length > 0) fail('the list holds the node itself', peers);

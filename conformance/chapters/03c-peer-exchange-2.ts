@@ -76,7 +76,7 @@ export const rows: readonly Requirement[] = [
       await good!.peer(node, { address: good!.address });
       await hidden!.peer(node, { address: null });
       const connection = await gone!.join(node, { address: left!.address });
-      const observer = await asker!.join(node, { address: asker!.address });
+      const observer = await asker!.peer(node, { address: asker!.address });
       await liar!.peer(node, { peers: [fake] });
       await observer.fence();
       const look = async (): Promise<PeerEntry[]> => {

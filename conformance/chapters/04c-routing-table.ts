@@ -186,15 +186,25 @@ export const rows: readonly Requirement[] = [
       'A node that comes back under another address is known once, under the newest; told that it has none it is not listed.',
     ruling:
       'Profile §4: "`address` null: the peer accepts no connections and is never advertised or dialled".',
-    mutants: ['routing-duplicates', 'routing-first-address', 'routing-null-keeps-address'],
+    mutants: [
+      'routing-duplicates',
+      'routing-first-address',
+      'routing-null-keeps-address',
+      'routing-hearsay-first',
+    ],
     needs: [],
     durationHintMs: 1_500,
     test: async (bench) => {
       const node = await bench.node();
-      const [moving, still, asker] = await bench.puppets(3);
+      const [moving, still, asker, liar] = await bench.puppets(4);
+      await liar!.peer(node, {
+        peers: [{ node_id: moving!.nodeId, address: 'hearsay.cle-net.example:8888' }],
+      });
       await still!.peer(node, { address: still!.address });
       const observer = await asker!.join(node);
       let last = await moving!.peer(node, { address: 'one.cle-net.example:8888' });
+      const [own] = addressesOf(await askForPeers(observer), moving!);
+      if (own !== 'one.cle-net.example:8888') fail(`a node is listed at ${own}, it said another address`);
       for (const address of ['two.cle-net.example:8888', 'one.cle-net.example:8889', '[2001:db8::7]:8888']) {
         const next = await moving!.peer(node, { address });
         await closedWith(last, 4409);

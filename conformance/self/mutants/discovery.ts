@@ -390,4 +390,27 @@ export const mutants: readonly Mutant[] = [
     note: 'asks its peers for peers and ignores the answers',
     mayBreak: ['TOP-05'],
   },
+  {
+    id: 'discovery-closed-is-answered',
+    kills: ['DSC-09'],
+    file,
+    find: '  query.tried = true;\n',
+    replace:
+      '  query.tried = true;\n  if (node.nowMs - (query as unknown as { at: number }).at > 0) query.answered = true;\n',
+    also: [
+      {
+        file: 'node/core/handshake.ts',
+        find: '  if (errand) sendHello(node, link);\n}',
+        replace:
+          "  if (errand) sendHello(node, link);\n  if (errand?.kind === 'bootstrap') (errand.query as unknown as { at: number }).at = -1;\n}",
+      },
+      {
+        file,
+        find: '    if (!query.answered || node.persistent.length === 0) askBootstrap(node, query);',
+        replace: '    if (!query.answered) askBootstrap(node, query);',
+      },
+    ],
+    note: 'takes a bootstrap node that could be reached for one that has answered',
+    mayBreak: ['DSC-*', 'LIF-*'],
+  },
 ];

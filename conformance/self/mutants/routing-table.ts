@@ -95,4 +95,12 @@ export const mutants: readonly Mutant[] = [
     note: 'lets made-up nodes push out those that it has met',
     mayBreak: ['RTB-*', 'PEX-*'],
   },
+  {
+    id: 'routing-hearsay-first',
+    kills: ['RTB-04'],
+    file: routing,
+    find: met,
+    replace: '      node.address ??= own;\n      node.verified = true;',
+    note: 'keeps the address that others gave for a node before it came itself',
+  },
 ];

@@ -362,4 +362,30 @@ export const mutants: readonly Mutant[] = [
     note: 'closes expired connections as if the peer had failed',
     ci: true,
   },
+  {
+    id: 'bootstrap-asked-for-ever',
+    kills: ['TOP-03'],
+    file: 'node/core/discovery.ts',
+    find: '    if (!query.answered || node.persistent.length === 0) askBootstrap(node, query);',
+    replace: '    askBootstrap(node, query);',
+    note: 'goes on asking bootstrap nodes that have answered',
+  },
+  {
+    id: 'peers-counts-own-dials-only',
+    kills: ['TOP-01'],
+    file: dialing,
+    find: lacking,
+    replace:
+      'node.parameters.targetPeers - node.persistent.filter((link) => link.errand).length - dialing.underWay.size;',
+    note: 'wants ten peers beside those that dialled it',
+    mayBreak: ['TOP-*', 'RTB-*'],
+  },
+  {
+    id: 'peers-lowest-ids',
+    kills: ['TOP-06'],
+    file: dialing,
+    find: 'of pickRandom(node, candidates, wanted)) {',
+    replace: 'of candidates.sort().slice(0, wanted)) {',
+    note: 'dials the nodes with the lowest ids',
+  },
 ];
