@@ -1,7 +1,7 @@
 /** § 3.3 Peer exchange: long lists, poisoned ones, and addresses of all forms. */
 
 import type { PeerEntry } from '../../harness/wire/gossip.ts';
-import type { Listener, TcpListener } from '../../harness/wire/listener.ts';
+import { type Listener, listenTcp, type TcpListener } from '../../harness/wire/listener.ts';
 import { splitAddress } from '../../harness/wire/transport.ts';
 import type { Bench } from '../bench.ts';
 import { addressesOf, askForPeers, helloed, madeUp, refusing } from '../peer-lists.ts';
@@ -125,15 +125,12 @@ export const rows: readonly Requirement[] = [
       const told: [Puppet, string, Listener[]][] = [
         [plain!, plain!.address, [await plain!.listen()]],
         [mapped!, `peer.cle-net.example:${port(mapped!)}`, [await mapped!.listen()]],
-        // `localhost` may mean either.
-        [
-          named!,
-          `localhost:${port(named!)}`,
-          await loopback(bench, named!, ['127.0.0.1', '[::1]'], port(named!)),
-        ],
       ];
-      const overSix = await loopback(bench, six!, ['[::1]'], port(six!));
-      if (overSix.length > 0) told.push([six!, `[::1]:${port(six!)}`, overSix]);
+      // `localhost` may mean either.
+      const local = await loopback(bench, named!, ['127.0.0.1', '[::1]']);
+      told.push([named!, `localhost:${local[0]!.port}`, local]);
+      const overSix = await loopback(bench, six!, ['[::1]']);
+      if (overSix.length > 0) told.push([six!, overSix[0]!.address, overSix]);
       const node = await bench.node({
         hosts: { 'peer.cle-net.example': splitAddress(mapped!.address).host },
       });
@@ -156,19 +153,15 @@ export const rows: readonly Requirement[] = [
   },
 ];
 
-/** Listeners of one puppet on several addresses; those that this host does not have are left out. */
-async function loopback(
-  bench: Bench,
-  owner: Puppet,
-  hosts: readonly string[],
-  port: number,
-): Promise<Listener[]> {
+/** Listeners of one puppet on one free port of several addresses; those that this host does not have are left out. */
+async function loopback(bench: Bench, owner: Puppet, hosts: readonly string[]): Promise<Listener[]> {
+  const probe = await listenTcp('127.0.0.1', 0);
+  const { port } = splitAddress(probe.address);
+  await probe.close();
   const listeners: Listener[] = [];
   for (const host of hosts) {
-    const puppet = await bench.puppet(`${owner.name}@${host}`, {
-      identity: owner.identity,
-      address: `${host}:${port}`,
-    });
+    const options = { identity: owner.identity, address: `${host}:${port}` };
+    const puppet = await bench.puppet(`${owner.name}@${host}`, options);
     const listener = await puppet.listen().catch(() => null);
     if (listener !== null) listeners.push(listener);
   }
