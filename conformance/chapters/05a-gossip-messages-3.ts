@@ -7,10 +7,11 @@ import { buildItem, type Item, itemHash, itemOf } from '../../harness/wire/items
 import { float, type Json, type JsonObject, raw } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
-import { accepted, served, stateOf, stillServed, untilServed } from '../expect.ts';
+import { accepted, closedWith, served, stateOf, stillServed, untilServed } from '../expect.ts';
 import { circle, fenced, ownAnnounces, tell } from '../gossiping.ts';
 import type { Joined, Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
+import type { NodeUnderTest } from '../target.ts';
 
 const refusal =
   'Profile §6: "A refused body counts against the peer that sent it (a response with refused bodies is one `INVALID_SIGNATURE` in the count of §3.2), never against its hash: the true item under that hash must still be accepted, and the good items beside it are."';
@@ -30,6 +31,7 @@ export const rows: readonly Requirement[] = [
       'fetch-unverified',
       'fetch-bad-voids-response',
       'fetch-counts-each-body',
+      'refused-body-uncounted',
     ],
     needs: [],
     durationHintMs: 3_000,
@@ -65,6 +67,7 @@ export const rows: readonly Requirement[] = [
           fail(`${what} was announced`);
       }
       await countedByResponse(bench, liar!, writer!);
+      await closedAfterHundred(bench, around.node, writer!);
       return pass(
         `${Object.keys(wrongBodies(stranger!)).length} wrong bodies were refused, the items beside them and the true ones taken`,
       );
@@ -233,6 +236,27 @@ async function countedByResponse(bench: Bench, liar: Joined, writer: Puppet): Pr
     liar.send('gossip', itemResponse(liar.puppet.identity.nodeId, request.id, bodies, names));
   }
   await stillServed(liar);
+}
+
+/** A hundred responses with a bad body each within 10 s end the connection: each counts like a bad signature. */
+async function closedAfterHundred(bench: Bench, node: NodeUnderTest, writer: Puppet): Promise<void> {
+  bench.step('a hundred responses with one bad body each');
+  const liar = await (await bench.puppet('persistent-liar')).join(node, { type: 'gossip' });
+  liar.manners.serveItems = false;
+  const items = new Map(Array.from({ length: 100 }, () => writer.confirm()).map((item) => [item.hash, item]));
+  const startedAt = performance.now();
+  tell(bench, liar, { hashes: [...items.keys()], topic: 'confirm', ttl: 0 });
+  const { nodeId } = liar.puppet.identity;
+  for (let sent = 0; sent < 100; sent += 1) {
+    const request = await liar.maybe('gossip:request', 5_000);
+    if (request === null) break;
+    const hash = String(request.payload.item_hashes[0]);
+    const body = tampered(items.get(hash)?.envelope ?? {}, ['timestamp'], 1_700_000_000.5);
+    liar.send('gossip', itemResponse(nodeId, request.id, [body], [hash]));
+    if (performance.now() - startedAt > 8_000)
+      return bench.note(`${sent + 1} responses took 8 s: too slow for a hundred within 10 s`);
+  }
+  await closedWith(liar, 4400);
 }
 
 /** An item in which much depends on how it is written. */

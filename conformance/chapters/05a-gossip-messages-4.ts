@@ -20,19 +20,23 @@ export const rows: readonly Requirement[] = [
     reading:
       'Told `missing` by the announcer a node asks it again after a quarter of a second, and takes the item if it is there by then; after three further times, or after an answer that settles nothing, it asks no more.',
     ruling: 'Profile §7: "the rest is asked for again, while each answer settles at least one more hash".',
-    mutants: ['missing-gives-up', 'missing-asks-for-ever', 'missing-asks-at-once', 'nothing-settled-asks-on'],
+    mutants: [
+      'missing-gives-up',
+      'missing-asks-for-ever',
+      'missing-asks-at-once',
+      'nothing-settled-asks-on',
+      'named-asked-again',
+    ],
     needs: [],
-    durationHintMs: 6_500,
+    durationHintMs: 7_500,
     cpu: 0,
     test: async (bench) => {
       const around = await circle(bench, 2);
       const [announcer] = around.peers;
       announcer!.manners.serveItems = false;
-      const [late, never, empty] = (await bench.puppets(3, 'writer')).map((puppet) => puppet.commit()) as [
-        Item,
-        Item,
-        Item,
-      ];
+      const [late, never, empty, named] = (await bench.puppets(4, 'writer')).map((puppet) =>
+        puppet.commit(),
+      ) as [Item, Item, Item, Item];
       const { nodeId } = announcer!.puppet.identity;
       const answer = (request: Message, items: readonly Item[], missing: readonly string[]): void => {
         const bodies = items.map(({ envelope }) => envelope);
@@ -76,6 +80,14 @@ export const rows: readonly Requirement[] = [
       await announcer!.fence();
       if (count(empty) > 1)
         fail(`after an answer that settled nothing the node asked ${count(empty) - 1} times more`);
+      bench.step('an answer that names the hash and holds no body');
+      tell(bench, announcer!, { hashes: [named.hash], topic: 'new_commit', ttl: 0 });
+      const bare = (await requested(named)) ?? fail('an announced item was not asked for within 8 s');
+      announcer!.send('gossip', itemResponse(nodeId, bare.id, [], [named.hash]));
+      await bench.sleep(1_000, 'further requests for a hash that counts as served');
+      await announcer!.fence();
+      if (count(named) > 1)
+        fail('a hash that item_hashes named was asked for again though it counts as served');
       return pass(`asked again after ${afterMs} ms, ${asked} times in all where it stayed missing`);
     },
   },

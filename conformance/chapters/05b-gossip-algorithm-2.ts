@@ -1,6 +1,7 @@
 /** § 5.3 Gossip algorithm: how far a gossip goes, and what of it is handed on. */
 
 import { expect } from 'chai';
+import type { Bench } from '../bench.ts';
 import { accepted, untilServed } from '../expect.ts';
 import { announced, circle, expectCopies, fenced, spread, tell } from '../gossiping.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
@@ -79,6 +80,7 @@ export const rows: readonly Requirement[] = [
       'forward-hashes-sorted',
       'forward-lacking-only',
       'forward-same-envelope',
+      'forward-not-checkpoints',
     ],
     needs: [],
     durationHintMs: 1_500,
@@ -99,6 +101,7 @@ export const rows: readonly Requirement[] = [
         { hashes: [known.hash], topic: 'challenge', topics: [] },
         { hashes: [], topic: 'été 😀\u007f"\\/', topics: ['été 😀\u007f"\\/', 'b', 'a', 'b'] },
         { hashes, topic: 'confirm', topics: ['challenge'] },
+        { hashes: [bareHash(bench)], topic: 'checkpoint', topics: ['checkpoint'] },
       ];
       const sent = variants.flatMap(({ topics, ...variant }) =>
         origins.map((origin) => {
@@ -153,6 +156,9 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+/** Of a checkpoint that nobody has. */
+const bareHash = (bench: Bench): string => (bench.uuid() + bench.uuid()).replaceAll('-', '');
 
 /** What every copy of an announce that came with ttl 2 must hold. */
 function sentPayload(of: { id: string; hashes: string[]; topic: string; topics: string[]; origin: string }) {

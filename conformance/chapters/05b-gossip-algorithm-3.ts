@@ -6,7 +6,16 @@ import { buildEnvelope, flippedBit } from '../../harness/wire/envelope.ts';
 import { announce, type Changes } from '../../harness/wire/gossip.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, untilServed } from '../expect.ts';
-import { announced, circle, expectCopies, fenced, spread, tell } from '../gossiping.ts';
+import {
+  announced,
+  type Circle,
+  circle,
+  expectCopies,
+  fenced,
+  ownAnnounces,
+  spread,
+  tell,
+} from '../gossiping.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -124,7 +133,7 @@ export const rows: readonly Requirement[] = [
       'An announce of the node itself that comes back is a duplicate: it is not forwarded. Among three nodes, too, each sends a gossip to a peer once.',
     ruling:
       'Profile §7: "It is processed as in §5.3: check cache (60 s from first sight, keyed by `gossip_id` alone)"; the origin saw it first.',
-    mutants: ['own-gossip-uncached', 'gossip-no-cache'],
+    mutants: ['own-gossip-uncached', 'gossip-no-cache', 'fetched-announced-anew'],
     needs: [],
     durationHintMs: 4_000,
     cpu: 0.5,
@@ -149,6 +158,7 @@ export const rows: readonly Requirement[] = [
         await fenced(around, told, untold);
         expectCopies(around, id, 3, 'an own announce that came back three times');
       }
+      await fetchedGoesOnOnce(bench, around);
       if (!several) return pass('3 own announces that came back went no further');
       return pass(`3 own announces that came back went no further; ${await threeNodes(bench)}`);
     },
@@ -161,7 +171,12 @@ export const rows: readonly Requirement[] = [
     quote: 'check cache (60 s from first sight, keyed by `gossip_id` alone)',
     reading:
       'Of two gossips with one id and different content only the first is spread; an invalid first one does not stand in the way of a valid second.',
-    mutants: ['gossip-last-wins', 'gossip-cache-by-id-and-content', 'cache-before-verify'],
+    mutants: [
+      'gossip-last-wins',
+      'gossip-cache-by-id-and-content',
+      'cache-before-verify',
+      'duplicate-processed',
+    ],
     needs: [],
     durationHintMs: 1_500,
     test: async (bench) => {
@@ -178,6 +193,12 @@ export const rows: readonly Requirement[] = [
       for (const { message } of around.copies(id))
         if (message.payload.item_hashes[0] !== first)
           fail('the second content of a gossip_id was spread', message.text);
+      if (
+        origin!.seen(
+          (m) => m.payload?.item_hashes?.includes?.(second) === true && m.payload.gossip_type === 'request',
+        ).length > 0
+      )
+        fail('the item of a duplicate was asked for: "check cache, cache, process"');
       const spoilt = bench.uuid();
       badSignature(bench, squatter!, { id: spoilt, hash: first });
       await squatter!.fence();
@@ -247,6 +268,25 @@ const invalid: Record<string, Send> = {
   'an origin that is no node id': changed({ origin: 'somebody' }),
   'an unknown gossip_type': changed({ gossip_type: 'rumour' }),
 };
+
+/** An item that came by gossip is in the three copies of that gossip, and in no announce of the node's own. */
+async function fetchedGoesOnOnce(bench: Bench, around: Circle): Promise<void> {
+  bench.step('an item that comes by gossip');
+  const [source] = around.peers;
+  const item = (await bench.puppet('writer')).commit();
+  source!.manners.items.add(item);
+  const id = tell(bench, source!, { hashes: [item.hash] });
+  await spread(bench, around, [id], 3);
+  await untilServed(bench, source!, item.hash, 8_000);
+  // An announce of its own would come within 50 ms, and before that of an item that is accepted later.
+  const last = (await bench.puppet('author')).confirm();
+  await accepted(await (await bench.puppet('author')).join(around.node), last);
+  await announced(bench, around, last.hash, 3);
+  await bench.sleep(150, 'an announce of what was fetched');
+  await fenced(around);
+  const others = ownAnnounces(around, item.hash).filter(({ message }) => message.payload.gossip_id !== id);
+  if (others.length > 0) fail('an item that came by gossip was announced anew', others[0]!.message.text);
+}
 
 /**
  * Three nodes that know each other, and two puppets that are peers of all: a gossip of one puppet has exactly three eligible

@@ -10,12 +10,13 @@ const size = 20;
 const broadcasts = 30;
 
 /**
- * The mean coverage of 30 broadcasts at n = 20, simulated 400 times over random graphs of degree 10, 13 and 19: 0.872 ± 0.013
- * where copies travel three hops. The bounds are five of these deviations away. Beyond them: fan-out 2 0.57 ± 0.014,
- * fan-out 4 0.98 ± 0.006, one hop more 0.96 ± 0.009, one less 0.54 ± 0.010. That ttl is reduced at all is GAL-06's.
+ * The mean coverage of 30 broadcasts at n = 20, simulated 300 times each over graphs of six kinds (degree 4 to 19, even and with
+ * late comers at the edge), where copies travel three hops: 0.854 to 0.872, ± 0.013 to 0.017. Faults: fan-out 2 0.57 ± 0.014,
+ * fan-out 4 0.97 ± 0.008, one hop more 0.96 ± 0.010, one less 0.54 ± 0.010. The lower bound leaves room for a busy host, on which
+ * items come after their announcer was asked for the last time. That ttl is reduced at all is GAL-06's.
  */
-const least = 0.805;
-const most = 0.937;
+const least = 0.72;
+const most = 0.935;
 
 export const rows: readonly Requirement[] = [
   {
@@ -46,7 +47,7 @@ export const rows: readonly Requirement[] = [
       const held = await settledCounts(bench, connections);
       const reached = held.reduce((sum, count) => sum + count, 0);
       const coverage = reached / (size * broadcasts);
-      const found = `30 broadcasts reached ${(100 * coverage).toFixed(1)} % of 20 nodes, accepted 80.5 to 93.7 % (α < 1e-6)`;
+      const found = `30 broadcasts reached ${(100 * coverage).toFixed(1)} % of 20 nodes, accepted 72 to 93.5 % (α < 1e-5, power over 0.97)`;
       if (coverage < least || coverage > most) fail(found, held);
       return pass(found, held);
     },

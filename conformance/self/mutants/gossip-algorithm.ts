@@ -2,6 +2,7 @@
 
 import type { Mutant } from '../mutant.ts';
 
+const fetching = 'node/core/fetching.ts';
 const announcing = 'node/core/announce.ts';
 const gossip = 'node/core/gossip.ts';
 const inbound = 'node/core/inbound.ts';
@@ -374,5 +375,33 @@ export const mutants: readonly Mutant[] = [
     find: '  node.gossipCache.add(gossip.gossipId, node.me.nodeId, node.nowMs);\n',
     replace: '',
     note: 'does not know its own announces when they come back',
+  },
+  {
+    id: 'forward-not-checkpoints',
+    kills: ['GAL-08'],
+    file: gossip,
+    find: '  if (ttl <= 0) return;',
+    replace: "  if (ttl <= 0 || gossip.topic === 'checkpoint') return;",
+    note: 'does not forward announces of checkpoints',
+    mayBreak: ['CKP-*'],
+  },
+  {
+    id: 'duplicate-processed',
+    kills: ['GAL-12'],
+    file: gossip,
+    find: '    node.counters.duplicatesDropped++;\n    return;',
+    replace:
+      "    node.counters.duplicatesDropped++;\n    for (const wire of gossip.itemHashes) want(node, link, wire.slice(5), 'announced', true);\n    return;",
+    also: [unknownToCheapCheck],
+    note: 'asks for the items of duplicates',
+  },
+  {
+    id: 'fetched-announced-anew',
+    kills: ['GAL-10'],
+    file: fetching,
+    find: "  if (!stored || origin !== 'reconciled') return;",
+    replace: '  if (!stored) return;',
+    note: 'announces as its own what came to it by gossip',
+    mayBreak: ['AEN-09', 'GFM-*', 'GAL-*'],
   },
 ];

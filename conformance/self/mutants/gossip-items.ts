@@ -355,4 +355,30 @@ export const mutants: readonly Mutant[] = [
     note: 'looks at size and depth only where an author brings an item',
     mayBreak: ['AUT-04'],
   },
+  {
+    id: 'named-asked-again',
+    kills: ['GFM-12'],
+    file: fetching,
+    find: '    settledHashes.add(hash);\n    // "a hash that',
+    replace:
+      '    if (!served.taken.has(hash) && !isHeld(node, hash)) continue;\n    settledHashes.add(hash);\n    // "a hash that',
+    also: [
+      {
+        file: fetching,
+        find: 'if (settledHashes.size === 0 || !wanted) giveBack',
+        replace: 'if (!wanted) giveBack',
+      },
+    ],
+    note: 'asks again for a hash that was named and came without a body',
+    mayBreak: ['GFM-*'],
+  },
+  {
+    id: 'refused-body-uncounted',
+    kills: ['GFM-05'],
+    file: fetching,
+    find: '  if (served.refused > 0) countBad(node, link);\n',
+    replace: '',
+    note: 'does not count responses with bad bodies',
+    mayBreak: ['SIG-08'],
+  },
 ];

@@ -179,4 +179,30 @@ export const mutants: readonly Mutant[] = [
       'that it came is all it says.\n      node.gossipCache.add(gossip.gossipId, link.peer.nodeId, node.nowMs);\n      return null;',
     note: 'caches the ids of heartbeats',
   },
+  {
+    id: 'response-forwarded',
+    kills: ['GFM-03'],
+    file: gossip,
+    find: "    case 'response':\n",
+    replace:
+      "    case 'response':\n      for (const to of pickGossipPeers(node, [link.peer.nodeId]))\n        send(node, to, 'gossip', gossipText({ ...gossip, ttl: Math.max(0, gossip.ttl - 1) }));\n",
+    note: 'forwards responses',
+  },
+  {
+    id: 'response-cached',
+    kills: ['GFM-03'],
+    file: gossip,
+    find: "    case 'response':\n",
+    replace:
+      "    case 'response':\n      node.gossipCache.add(gossip.gossipId, link.peer.nodeId, node.nowMs);\n",
+    note: 'caches the ids of responses',
+  },
+  {
+    id: 'request-waits-for-fetch',
+    kills: ['GFM-03'],
+    file: gossip,
+    find: 'const delayMs = 200;',
+    replace: 'const delayMs = 60_000;',
+    note: 'answers a request only when the items that it is fetching itself have come',
+  },
 ];
