@@ -9,30 +9,14 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runScenario } from '../chaos/run.ts';
-import type { Engine, ReferenceNode, RunningTestnet } from '../harness/engine.ts';
 import { processEngine } from '../harness/engines/process/engine.ts';
 import { writeNodeFolder } from '../harness/engines/process/node-files.ts';
-import { parseManifest } from '../harness/manifest.ts';
-import type { Plan } from '../harness/plan.ts';
-import { resolve } from '../harness/resolve.ts';
 import { createAuthority } from '../harness/wire/authority.ts';
 import { identityFrom } from '../harness/wire/identity.ts';
-import { bundleNode } from '../node/bundle.ts';
 import { type Bar, type Bench, type BenchOptions, bar, median } from './bar.ts';
+import { meshed, quietPlan, reference } from './meshed.ts';
 
 const bareListener = fileURLToPath(new URL('bare-listener.cjs', import.meta.url));
-
-async function reference(): Promise<ReferenceNode> {
-  const { command, dir } = await bundleNode();
-  return { command, folder: dir };
-}
-
-/** A quiet net: no load to speak of, no faults, links without delay. */
-function plan(nodes: number, seed: number, command?: string): Plan {
-  const text = `name: bench\ndescription: bench\nnodes: { count: ${nodes}, bootstrap: 3 }\nlinks: { latency_ms: 0, jitter_ms: 0 }\nload: { commits_per_second: 1 }\nduration_s: 2\nsettle_s: 60\n`;
-  return resolve(parseManifest(text, 'bench'), { seed, ...(command === undefined ? {} : { command }) });
-}
 
 /** ms from the spawn to the end of the process, or to its first line on stdout. */
 async function spanMs(
@@ -99,46 +83,22 @@ async function coldStart({ quick, scratchDir }: BenchOptions): Promise<Bar[]> {
 /** ms until every node of the plan accepts TLS; nothing more is asked of bare programs. */
 async function bareUpMs(nodes: number, seed: number, outDir: string): Promise<number> {
   const engine = await processEngine();
+  const command = `${process.execPath} ${bareListener}`;
   const startedAt = performance.now();
-  const testnet = await engine.start(plan(nodes, seed, `${process.execPath} ${bareListener}`), { outDir });
+  const testnet = await engine.start(quietPlan({ nodes, seed, command }), { outDir });
   const tookMs = performance.now() - startedAt;
   await testnet.stop();
   return tookMs;
 }
 
-/** ms until every node has its peers, as observers see it; `whileUp` may look at the net before it is judged. */
-async function meshedMs(
-  nodes: number,
-  seed: number,
-  outDir: string,
-  whileUp: (testnet: RunningTestnet) => void = () => {},
-): Promise<number> {
-  const engine = await processEngine();
-  let running: RunningTestnet | null = null;
-  const kept: Engine = {
-    ...engine,
-    start: async (given, options) => {
-      running = await engine.start(given, options);
-      return running;
-    },
-  };
-  const { history } = await runScenario(plan(nodes, seed), kept, {
-    engine: { outDir, reference: await reference() },
-    onEvent: (event) => {
-      if (event.kind === 'stage' && event.stage === 'judge' && running !== null) whileUp(running);
-    },
-  });
-  const at = (stage: string): number => history.stages.find((s) => s.stage === stage)!.at;
-  return at('load') - at('start');
-}
-
 async function bringUp({ quick, say, scratchDir }: BenchOptions): Promise<Bar[]> {
   const nodes = 50;
+  const engine = await processEngine();
   const ours: number[] = [];
   const control: number[] = [];
   for (let seed = 1; seed <= (quick ? 1 : 3); seed += 1) {
     control.push(await bareUpMs(nodes, seed, join(scratchDir, `bare-${seed}`)));
-    ours.push(await meshedMs(nodes, seed, join(scratchDir, `meshed-${seed}`)));
+    ours.push((await meshed(engine, { nodes, seed }, join(scratchDir, `meshed-${seed}`))).upMs);
     say(
       `bring-up ${seed}: ${nodes} meshed in ${ours.at(-1)!.toFixed(0)} ms, bare in ${control.at(-1)!.toFixed(0)} ms`,
     );
@@ -157,7 +117,7 @@ function pssMiB(pid: number): number {
 async function memory({ scratchDir }: BenchOptions): Promise<Bar[]> {
   const limitMiB = 24;
   let sizes: number[] = [];
-  await meshedMs(11, 1, join(scratchDir, 'memory'), (testnet) => {
+  await meshed(await processEngine(), { nodes: 11, seed: 1 }, join(scratchDir, 'memory'), (testnet) => {
     sizes = [...testnet.nodes.values()].flatMap(({ pid }) => (typeof pid === 'number' ? [pssMiB(pid)] : []));
   });
   const figure = median(sizes);

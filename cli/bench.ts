@@ -9,6 +9,7 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Bar, type Bench, barTable } from '../bench/bar.ts';
+import { dockerBench } from '../bench/docker.ts';
 import { gossipBench } from '../bench/gossip/bench.ts';
 import { nodeBenches } from '../bench/nodes.ts';
 import { proxyBench } from '../bench/proxy.ts';
@@ -16,7 +17,7 @@ import { UsageError } from '../harness/usage-error.ts';
 import { exitWith } from './exit.ts';
 import { makeOutFolder } from './out-folder.ts';
 
-const benches: readonly Bench[] = [...nodeBenches, proxyBench, gossipBench];
+const benches: readonly Bench[] = [...nodeBenches, proxyBench, dockerBench, gossipBench];
 const flags = {
   only: { type: 'string' },
   quick: { type: 'boolean' },
