@@ -5,6 +5,7 @@ import { announce, peerRequest } from '../../harness/wire/gossip.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, closedWith, served, stillServed, tryHandshake } from '../expect.ts';
 import { dialled, helloed, listenAsBootstrap } from '../peer-lists.ts';
+import type { Puppet } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import { binomial, chiSquare, logGamma } from '../statistics.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -89,6 +90,7 @@ export const rows: readonly Requirement[] = [
       'short-lived-bound-counts-persistent',
       'short-lived-bound-for-all',
       'short-lived-place-not-freed',
+      'short-lived-bound-for-sync-alone',
       'sync-never-expires',
       'sync-expires-busy',
       'gossip-never-expires',
@@ -103,11 +105,8 @@ export const rows: readonly Requirement[] = [
       const [puppet, other, timed] = await bench.puppets(3);
       const ends = expiries(bench, node, timed!);
       const persistent = await puppet!.peer(node);
-      const short = [await puppet!.join(node), await puppet!.join(node)];
-      short.push(
-        await puppet!.join(node, { type: 'gossip' }),
-        await puppet!.join(node, { type: 'bootstrap' }),
-      );
+      const short: Connection[] = [];
+      for (let i = 0; i < 4; i += 1) short.push(await puppet!.join(node));
       for (const type of ['sync', 'gossip', 'bootstrap'] as const) {
         const fifth = await tryHandshake(puppet!, node, { type, keepOpen: true });
         if (fifth.accepted) fail(`a fifth short-lived connection, a \`${type}\`, was taken`);
@@ -118,15 +117,29 @@ export const rows: readonly Requirement[] = [
       }
       for (const connection of [persistent, ...short]) await stillServed(connection);
       await (await other!.join(node)).fence();
-      await short[0]!.close();
-      await bench.waitFor('a place for another after one was closed', 5_000, async () => {
-        const again = await tryHandshake(puppet!, node, { keepOpen: true });
-        return again.accepted;
-      });
+      await short.pop()!.close();
+      await short.pop()!.close();
+      const mixed = await takenAgain(bench, node, puppet!);
+      const sixth = await tryHandshake(puppet!, node, { keepOpen: true });
+      if (sixth.accepted && mixed.every((connection) => connection.ended === null))
+        fail('`gossip` and `bootstrap` connections do not count among the four');
       return pass(`a fifth was closed 4429 in each of 3 types; ${await ends}`);
     },
   },
 ];
+
+/** The two places that fell free go to connections of the types that last 10 s. */
+async function takenAgain(bench: Bench, node: NodeUnderTest, puppet: Puppet): Promise<Connection[]> {
+  const taken: Connection[] = [];
+  for (const type of ['gossip', 'bootstrap'] as const) {
+    const connection = await bench.waitFor('a place for another after one was closed', 5_000, async () => {
+      const attempt = await tryHandshake(puppet, node, { type, keepOpen: true });
+      return attempt.accepted && attempt.connection;
+    });
+    taken.push(connection);
+  }
+  return taken;
+}
 
 /** Commits at a node that is left and waits until all others serve the item; ms. */
 async function broadcast(
@@ -233,11 +246,7 @@ function atLeast(favoured: number, drawn: number): number {
 }
 
 /** How short-lived connections of one peer end that it leaves open; one `sync` is kept busy. */
-async function expiries(
-  bench: Bench,
-  node: NodeUnderTest,
-  puppet: Awaited<ReturnType<Bench['puppet']>>,
-): Promise<string> {
+async function expiries(bench: Bench, node: NodeUnderTest, puppet: Puppet): Promise<string> {
   const idle = await puppet.join(node);
   const busy = await puppet.join(node);
   const gossip = await puppet.join(node, { type: 'gossip' });

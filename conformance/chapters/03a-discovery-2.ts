@@ -117,12 +117,12 @@ export const rows: readonly Requirement[] = [
       await bench.node({ bootstrap: [bootstrap!.bootstrap, mean!.bootstrap] });
       await bench.waitFor('first attempt', 10_000, () => dead.accepts.length > 0);
       await bench.sleep(7_000, 'the delays 0.5, 1, 2 s pass');
-      const times = dead.accepts.map((at) => Math.round(at - dead.accepts[0]!));
-      if (times.length < 3) late(`${times.length} attempts in 7 s, expected about 4`, times);
-      if (times.length > 14) fail(`${times.length} attempts in 7 s at delays of 0.5 s doubling`, times);
+      const times = [...dead.accepts, performance.now()].map((at) => Math.round(at - dead.accepts[0]!));
       const gaps = times.slice(1).map((at, index) => at - times[index]!);
-      const [shortest, last] = [Math.min(...gaps), gaps.at(-1)!];
-      if (last < shortest * 1.5) fail(`the delays do not grow: ${gaps.join(', ')} ms`, times);
+      if (gaps.length < 3) late(`${gaps.length} attempts in 7 s, expected about 4`, times);
+      if (gaps.length > 12) fail(`${gaps.length} attempts in 7 s at delays of 0.5 s doubling`, times);
+      // Jitter may shorten any one delay, but not all of them.
+      if (Math.max(...gaps) < 1_200) fail(`the delays do not grow: ${gaps.join(', ')} ms`, times);
       const others = meanListens.attempts.length;
       if (others < 3) late(`one that closes instead of a hello was tried ${others} times in 7 s`);
       if (others > 14) fail(`one that closes instead of a hello was tried ${others} times in 7 s`);
@@ -137,7 +137,9 @@ export const rows: readonly Requirement[] = [
       await peerListens.close();
       await bench.waitFor('end of the only peer', 5_000, () => joined.ended !== null);
       await bench.waitFor('peer_request when no peer is left', 20_000, () => requests() > before);
-      return pass(`attempts after ${times.join(', ')} ms, then the one that came up was asked, and again`);
+      return pass(
+        `attempts after ${times.slice(0, -1).join(', ')} ms, then the one that came up was asked, and again`,
+      );
     },
   },
 ];

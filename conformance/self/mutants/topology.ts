@@ -388,4 +388,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'of candidates.sort().slice(0, wanted)) {',
     note: 'dials the nodes with the lowest ids',
   },
+  {
+    id: 'short-lived-bound-for-sync-alone',
+    kills: ['TOP-07'],
+    file: 'node/core/peers.ts',
+    find: "if (link.type !== null && link.type !== 'persistent') count++;",
+    replace: "if (link.type === 'sync') count++;",
+    note: 'counts only sync connections among the four short-lived ones',
+  },
 ];
