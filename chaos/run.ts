@@ -56,10 +56,12 @@ export async function runScenario(plan: Plan, engine: Engine, options: RunOption
     signal.throwIfAborted();
     close(recorder, book, plan);
     const health = host.health();
+    // Delays that the fault plane added without being asked are as little the nodes' as those of the host.
+    const saturated = recorder.history.linkAudit?.saturated ?? null;
     Object.assign(recorder.history.host, {
       seconds: health.seconds.map((second) => ({ ...second, at: recorder.at(second.at) })),
-      overloaded: health.overloaded,
-      because: health.because,
+      overloaded: health.overloaded || saturated !== null,
+      because: saturated === null ? health.because : `${saturated}. ${health.because}`,
     });
     return { history: recorder.history, ...judge(recorder.history) };
   } finally {
@@ -165,6 +167,8 @@ async function throughStages(ground: Ground, signal: AbortSignal): Promise<void>
     await converge(ground, signal);
     recorder.stage('judge', 'what every node holds');
     await observers.census();
+    const audit = await testnet.auditLinks?.();
+    if (audit !== undefined) recorder.history.linkAudit = audit;
     await testnet.links.assertHealthy().catch((error: unknown) => {
       recorder.trouble(
         `The fault plane stopped working: ${error instanceof Error ? error.message : String(error)}`,

@@ -79,8 +79,20 @@ export interface RunningTestnet {
     node: string,
     options: Record<string, unknown>,
   ): Promise<{ receipt: Receipt; cure(): Promise<Receipt> }>;
+  /** What went over the links and what went around them, where the engine can tell without the nodes' word. */
+  auditLinks?(): Promise<LinkAudit>;
   /** Everything goes: processes, proxies, folders (unless kept). Idempotent. */
   stop(): Promise<void>;
+}
+
+/** Everything that nodes send has to arrive at the fault plane or at the harness. */
+export interface LinkAudit {
+  sentBytes: number;
+  arrivedBytes: number;
+  /** What the two may differ by all the same. */
+  slackBytes: number;
+  /** The fault plane did not keep up, in a few words; times that were missed then say nothing of the nodes. */
+  saturated: string | null;
 }
 
 /** `failed`: never listened, or ended without being told to. */

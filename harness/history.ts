@@ -3,6 +3,7 @@
  * faults; holds no sockets, no judgement. All instants (`at`, `…At`) are ms from the start of the run, of one monotonic clock.
  */
 
+import type { LinkAudit } from './engine.ts';
 import type { HostFacts, HostSecond } from './host.ts';
 import type { LinkCounters } from './links/fault-plane.ts';
 import type { Plan } from './plan.ts';
@@ -192,6 +193,8 @@ export interface History {
   /** Messages that the monitors judged, by row. */
   monitored: Record<string, number>;
   linkSamples: LinkSample[];
+  /** By the engine's own counters; absent where it has none. */
+  linkAudit?: LinkAudit;
   host: { facts: HostFacts; seconds: HostSecond[]; overloaded: boolean; because: string };
   /** Trouble of the harness itself: makes verdicts unknown. */
   trouble: string[];

@@ -148,12 +148,25 @@ export function overlayDegree(history: History): Finding {
 /** Whom a node names it has shaken hands with; if no connection of theirs went through their proxies, it went around. */
 export function bypass(history: History): Finding {
   const id = 'links.bypass';
+  const audit = history.linkAudit;
+  const missing = audit === undefined ? 0 : audit.sentBytes - audit.arrivedBytes;
+  if (audit !== undefined && missing > audit.slackBytes) {
+    const because = `${missing} of ${audit.sentBytes} bytes that the nodes sent arrived neither at the fault plane nor at us: they went around it.`;
+    return finding(id, [], 'fail', because, [audit]);
+  }
+  const counted =
+    audit === undefined
+      ? ''
+      : ` Of the ${audit.sentBytes} bytes that the nodes sent, all arrived at the fault plane or at us.`;
   const last = history.linkSamples.at(-1);
   if (last === undefined || history.peerLists.length === 0) {
-    return finding(id, [], 'unknown', 'Links and peers were never looked at.');
+    return finding(id, [], 'unknown', `Links and peers were never looked at.${counted}`);
   }
   if (last.links.some(({ accepted }) => accepted === null)) {
-    return finding(id, [], 'skipped', 'The server of the links does not count connections.');
+    const because = 'The server of the links does not count connections.';
+    return audit === undefined
+      ? finding(id, [], 'skipped', because)
+      : finding(id, [], 'pass', `${because}${counted}`);
   }
   const used = new Set(
     last.links
@@ -183,5 +196,10 @@ export function bypass(history: History): Finding {
       around.flatMap((pair) => pair.split(' and ')),
     );
   }
-  return finding(id, [], 'pass', `All ${named.size} pairs that know each other met through the fault plane.`);
+  return finding(
+    id,
+    [],
+    'pass',
+    `All ${named.size} pairs that know each other met through the fault plane.${counted}`,
+  );
 }

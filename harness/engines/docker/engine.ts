@@ -28,6 +28,7 @@ import { removeRun, runLabels, sweepEngine } from './leftovers.ts';
 import { type FleetNetwork, openFleetNetwork, type Scheme } from './network.ts';
 import { perturb, readPerturbation } from './perturb.ts';
 import { answersInTime, startToxiproxy, type ToxiproxyContainer } from './toxiproxy.ts';
+import { type TrafficSources, type TrafficWatch, watchTraffic } from './traffic.ts';
 import { type EngineWatchdog, watchOverRun } from './watchdog.ts';
 
 /** Everything that any engine can do: the table against which scenarios are held. */
@@ -62,6 +63,7 @@ interface Ground {
   toxiproxy: ToxiproxyContainer | null;
   links: LinkPlane | null;
   nodes: Map<string, FleetNode>;
+  traffic: TrafficWatch | null;
   fleet: FleetGround | null;
 }
 
@@ -100,6 +102,7 @@ async function startTestnet(
     options.signal?.addEventListener('abort', onAbort, { once: true });
     await startAll(plan, ground.nodes, options.signal);
     options.signal?.throwIfAborted();
+    ground.traffic = watchTraffic(trafficSources(ground));
     return testnet;
   } catch (error) {
     await stop();
@@ -123,7 +126,15 @@ async function openGround(plan: Plan, docker: Docker): Promise<Ground> {
       caPem: authority.certificatePem,
     });
     const watchdog = watchOverRun(run.id);
-    const none = { images: null, network: null, words: null, toxiproxy: null, links: null, fleet: null };
+    const none = {
+      images: null,
+      network: null,
+      words: null,
+      toxiproxy: null,
+      links: null,
+      traffic: null,
+      fleet: null,
+    };
     return { docker, run, watchdog, authority, context, ...none, nodes: new Map() };
   } catch (error) {
     await run.close();
@@ -279,6 +290,19 @@ function onlyUsage(error: unknown): void {
   if (!(error instanceof UsageError)) throw error;
 }
 
+function trafficSources({ docker, network, toxiproxy, nodes, fleet }: Ground): TrafficSources {
+  return {
+    docker,
+    networkId: network!.id,
+    toxiproxy: toxiproxy!.id,
+    nodes: () =>
+      [...nodes.values()].flatMap(({ life }) =>
+        life.running && life.container !== null ? [life.container.id] : [],
+      ),
+    local: fleet!.local,
+  };
+}
+
 function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): RunningTestnet {
   const { links, toxiproxy, network, authority, images, nodes } = ground;
   return {
@@ -300,6 +324,7 @@ function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): 
       }
       return found;
     },
+    auditLinks: () => (ground.traffic ?? watchTraffic(trafficSources(ground))).audit(),
     async perturb(ability, name, options) {
       const what = readPerturbation(name, ability, options);
       const reach = {
@@ -320,6 +345,7 @@ async function tearDown(ground: Ground, options: EngineOptions): Promise<void> {
   const { docker, run, watchdog, links, words, nodes } = ground;
   const lives = [...nodes.values()].map(({ life }) => life);
   for (const life of lives) Object.assign(life, { over: true, told: true });
+  ground.traffic?.stop();
   const steps: (() => Promise<unknown>)[] = [
     async () => links?.close(),
     () => sideBySide(lives, async (life) => void (await giveUp(docker, life))),

@@ -1,0 +1,134 @@
+/**
+ * The bypass check without anybody's cooperation, and whether Toxiproxy keeps up: all that nodes send must arrive at Toxiproxy or at
+ * this host (whose observers they answer), by the counters of their network interfaces. Reads counters, again and again, because those
+ * of a container end with it; judges nothing.
+ */
+
+import { readFileSync } from 'node:fs';
+import type Docker from 'dockerode';
+import type { LinkAudit } from '../../engine.ts';
+
+export interface TrafficSources {
+  docker: Docker;
+  networkId: string;
+  toxiproxy: string;
+  /** Ids of the nodes' containers as they are now. */
+  nodes(): string[];
+  /** The bridge is an interface of this host. */
+  local: boolean;
+}
+
+export interface TrafficWatch {
+  /** Reads once more and says what came of it. */
+  audit(): Promise<LinkAudit>;
+  stop(): void;
+}
+
+const intervalMs = 5_000;
+/** Broadcasts, and what was on its way between two readings, per container. */
+const slackPerNode = 4_096;
+/** Above this share of one core its delays are no longer those that were asked for (measured: 20 000 messages/s with jitter). */
+const busyShare = 0.6;
+const ethernetHeader = 14;
+const readsAtOnce = 4;
+
+interface Stats {
+  networks?: Record<string, { rx_bytes: number; tx_bytes: number }>;
+  cpu_stats?: { cpu_usage?: { total_usage?: number }; throttling_data?: { throttled_time?: number } };
+}
+
+export function watchTraffic(sources: TrafficSources): TrafficWatch {
+  const counters = openCounters();
+  let cpu: { at: number; ns: number; throttled: number } | null = null;
+  let worst = { share: 0, throttledMs: 0 };
+  const statsOf = async (id: string): Promise<Stats | null> => {
+    const container = sources.docker.getContainer(id);
+    // A container that is not there just now has said its last.
+    return container
+      .stats({ stream: false, 'one-shot': true })
+      .then((stats) => stats as unknown as Stats)
+      .catch(() => null);
+  };
+  const readProxy = async (): Promise<void> => {
+    const at = performance.now();
+    const stats = await statsOf(sources.toxiproxy);
+    // The first interface carries the API, the second one the links.
+    const links = Object.keys(stats?.networks ?? {})
+      .sort()
+      .at(-1);
+    if (stats === null || links === undefined) return;
+    counters.read('proxy', stats.networks![links]!.rx_bytes);
+    const now = {
+      at,
+      ns: stats.cpu_stats?.cpu_usage?.total_usage ?? 0,
+      throttled: stats.cpu_stats?.throttling_data?.throttled_time ?? 0,
+    };
+    if (cpu !== null && now.at - cpu.at > intervalMs / 2) {
+      worst = {
+        share: Math.max(worst.share, (now.ns - cpu.ns) / 1e6 / (now.at - cpu.at)),
+        throttledMs: Math.max(worst.throttledMs, (now.throttled - cpu.throttled) / 1e6),
+      };
+    }
+    cpu = now;
+  };
+  // Who sends first, then who receives: what is on its way counts for the receivers.
+  const readAll = async (): Promise<void> => {
+    const waiting = sources.nodes();
+    const readNext = async (): Promise<void> => {
+      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+        const networks = Object.entries((await statsOf(id))?.networks ?? {});
+        for (const [name, { tx_bytes }] of networks) counters.read(`node ${id} ${name}`, tx_bytes);
+      }
+    };
+    await Promise.all(Array.from({ length: readsAtOnce }, readNext));
+    await readProxy();
+    if (sources.local) counters.read('host', bridgeBytes(sources.networkId));
+  };
+  let reading: Promise<void> = Promise.resolve();
+  const next = (): Promise<void> => {
+    reading = reading.then(readAll);
+    return reading;
+  };
+  const timer = setInterval(() => void next().catch(() => {}), intervalMs);
+  timer.unref();
+  return {
+    async audit() {
+      await next();
+      return {
+        sentBytes: counters.sum('node '),
+        arrivedBytes: counters.sum('proxy') + counters.sum('host'),
+        slackBytes: slackPerNode * (sources.nodes().length + 1),
+        saturated: complaint(worst),
+      };
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+function complaint({ share, throttledMs }: { share: number; throttledMs: number }): string | null {
+  if (throttledMs > 0) return `Toxiproxy was throttled for ${Math.round(throttledMs)} ms`;
+  return share > busyShare ? `Toxiproxy used ${Math.round(share * 100)} % of a core` : null;
+}
+
+/** Counters that begin anew with their container or their cable; the sum never falls. */
+function openCounters(): { read(key: string, value: number): void; sum(beginning: string): number } {
+  const all = new Map<string, { before: number; last: number }>();
+  return {
+    read(key, value) {
+      const known = all.get(key) ?? { before: 0, last: 0 };
+      const before = value < known.last ? known.before + known.last : known.before;
+      all.set(key, { before, last: value });
+    },
+    sum: (beginning) =>
+      [...all]
+        .filter(([key]) => key.startsWith(beginning))
+        .reduce((sum, [, { before, last }]) => sum + before + last, 0),
+  };
+}
+
+/** What came up from the bridge to this host. The kernel counts it there without Ethernet headers. */
+function bridgeBytes(networkId: string): number {
+  const read = (name: string): number =>
+    Number(readFileSync(`/sys/class/net/br-${networkId.slice(0, 12)}/statistics/${name}`, 'latin1'));
+  return read('rx_bytes') + ethernetHeader * read('rx_packets');
+}
