@@ -60,7 +60,7 @@ export function separateToxics(inForce: ReadonlyMap<number, LinkFault>): ToxicSe
 /** The id of the base latency among the faults in force. */
 export const baseId = 0;
 
-/** What each kind is when it does nothing. */
+/** What each kind would be if it did nothing. */
 const neutral: Readonly<Record<string, Record<string, number>>> = {
   latency: { latency: 0, jitter: 0 },
   bandwidth: { rate: 1_000_000_000 },
@@ -80,7 +80,19 @@ const joined: Readonly<Record<string, (a: number, b: number) => number>> = {
 };
 
 /**
- * At most one toxic of a kind per stream, and one that was `set` once stays, neutral, when its faults are cured. For a real
+ * A cut of a real Toxiproxy: later than any run lasts. Its `bandwidth` with rate 0 holds bytes as well, but cuts what it holds into
+ * pieces of the rate that is set at that moment, so a cure that raises the rate can make the whole server panic (seen with 2.12.0 on a
+ * busy host: `slice bounds out of range` in bandwidth.go). For the same reason a rate in force is never raised to cure it.
+ */
+const neverMs = 1_000_000_000;
+
+const onRealServer = (fault: LinkFault): LinkFault =>
+  fault.kind === 'cut'
+    ? { kind: 'latency', latencyMs: neverMs, jitterMs: 0, streams: streamsOf(fault) }
+    : fault;
+
+/**
+ * At most one toxic of a kind per stream, and one that was `set` once stays, with toxicity 0, when its faults are cured. For a real
  * Toxiproxy: taking a toxic out of a chain can hang its API, and leaves dying connections in a state in which the next
  * toxic makes the whole server panic (seen with 2.12.0: `index out of range` in link.go, AddToxic). A timeout toxic has to
  * go all the same, because only that ends the connections it robbed.
@@ -91,13 +103,14 @@ export function mergedToxics(
 ): ToxicSettings[] {
   const merged = new Map<string, ToxicSettings>();
   for (const toxic of set) {
-    const attributes = neutral[toxic.type];
-    if (attributes !== undefined) merged.set(toxic.name, { ...toxic, attributes });
+    if (neutral[toxic.type] !== undefined) merged.set(toxic.name, { ...toxic, toxicity: 0 });
   }
   for (const fault of inForce.values()) {
-    for (const toxic of toxicsOf(fault, 'fault')) {
+    for (const toxic of toxicsOf(onRealServer(fault), 'fault')) {
       const name = `${toxic.type}_${toxic.stream}`;
-      const other = merged.get(name)?.attributes ?? neutral[toxic.type] ?? toxic.attributes;
+      const held = merged.get(name);
+      const asleep = held === undefined || held.toxicity === 0;
+      const other = asleep ? (neutral[toxic.type] ?? toxic.attributes) : held.attributes;
       const attributes = Object.fromEntries(
         Object.entries(toxic.attributes).map(([key, value]) => [key, joined[key]!(value, other[key]!)]),
       );

@@ -47,7 +47,8 @@ export function makeLink(pair: LinkAddress, prefix: string): Link {
 
 const isDown = (force: Force): boolean => [...force.values()].some(({ kind }) => kind === 'down');
 
-const sameAttributes = (a: ToxicSettings, b: ToxicSettings): boolean =>
+const sameEffect = (a: ToxicSettings, b: ToxicSettings): boolean =>
+  (a.toxicity ?? 1) === (b.toxicity ?? 1) &&
   Object.entries(a.attributes).every(([name, value]) => b.attributes[name] === value);
 
 /** The way from `have` to `want`. */
@@ -59,7 +60,7 @@ function difference(
   const wanted = new Set(want.map(({ name }) => name));
   return {
     add: want.filter(({ name }) => !had.has(name)),
-    update: want.filter((toxic) => had.has(toxic.name) && !sameAttributes(toxic, had.get(toxic.name)!)),
+    update: want.filter((toxic) => had.has(toxic.name) && !sameEffect(toxic, had.get(toxic.name)!)),
     remove: have.map(({ name }) => name).filter((name) => !wanted.has(name)),
   };
 }
@@ -101,7 +102,7 @@ export function lapse(link: Link, proxy: ProxyState): string | null {
   for (const toxic of link.toxics) {
     const found = have.get(toxic.name);
     if (found === undefined) return `has lost its toxic ${toxic.name}`;
-    if (!sameAttributes(toxic, found)) return `has other attributes in its toxic ${toxic.name}`;
+    if (!sameEffect(toxic, found)) return `has other settings in its toxic ${toxic.name}`;
   }
   return null;
 }

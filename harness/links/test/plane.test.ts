@@ -246,7 +246,7 @@ for (const contestant of contestants) {
       expect(await complaint()).to.equal('a>b is down, and we did not set that');
       await client.setEnabled(name, true);
       await client.updateToxic(name, latency, { attributes: { latency: 1 } });
-      expect(await complaint()).to.equal(`a>b has other attributes in its toxic ${latency}`);
+      expect(await complaint()).to.equal(`a>b has other settings in its toxic ${latency}`);
       await client.removeToxic(name, latency);
       expect(await complaint()).to.equal(`a>b has lost its toxic ${latency}`);
       await client.remove(name);
