@@ -35,13 +35,7 @@ const slots: readonly Slot[] = [
     obstacle: async ({ commands, ownToxiproxy }) => {
       if (commands) return 'it cannot start a command of this host';
       if (ownToxiproxy) return 'it brings its own Toxiproxy';
-      try {
-        await (await import('./docker/connect.ts')).connectDocker();
-        return null;
-      } catch (error) {
-        if (error instanceof UsageError) return error.message;
-        throw error;
-      }
+      return (await import('./docker/here.ts')).engineObstacle();
     },
     load: async () => (await import('./docker/engine.ts')).dockerEngine(),
     sweep: async () => (await import('./docker/down.ts')).sweepEverything(),

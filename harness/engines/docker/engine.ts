@@ -19,15 +19,16 @@ import { type Authority, createAuthority } from '../../wire/authority.ts';
 import { identityFrom } from '../../wire/identity.ts';
 import { probeContext } from '../process/probe.ts';
 import { linkPairs, wiringOf } from '../process/wiring.ts';
-import { type Connected, connectDocker } from './connect.ts';
+import { connectDocker } from './connect.ts';
 import { countLinks } from './counters.ts';
 import { type EngineWords, listenToEngine } from './events.ts';
 import { checkPerturbations, findImages, type Images } from './fleet-images.ts';
 import { type FleetGround, type FleetNode, giveUp, makeContainer, prepareFleetNode } from './fleet-node.ts';
 import { removeRun, runLabels, sweepEngine } from './leftovers.ts';
-import { type FleetNetwork, openFleetNetwork, type Scheme } from './network.ts';
+import { type Lines, layLines } from './lines.ts';
+import type { Scheme } from './network.ts';
 import { perturb, readPerturbation } from './perturb.ts';
-import { answersInTime, startToxiproxy, type ToxiproxyContainer } from './toxiproxy.ts';
+import { answersInTime } from './toxiproxy.ts';
 import { type TrafficSources, type TrafficWatch, watchTraffic } from './traffic.ts';
 import { type EngineWatchdog, watchOverRun } from './watchdog.ts';
 
@@ -58,32 +59,30 @@ interface Ground {
   authority: Authority;
   context: SecureContext;
   images: Images | null;
-  network: FleetNetwork | null;
   words: EngineWords | null;
-  toxiproxy: ToxiproxyContainer | null;
+  lines: Lines | null;
   links: LinkPlane | null;
   nodes: Map<string, FleetNode>;
   traffic: TrafficWatch | null;
   fleet: FleetGround | null;
 }
 
-/** `scheme` forces one (for tests). UsageError where no engine answers. */
-export async function dockerEngine(scheme: Scheme = 'gateway'): Promise<Engine> {
-  const connected = await connectDocker();
+/** `schemes` are tried in turn (for tests: one). UsageError where no engine answers. */
+export async function dockerEngine(schemes: readonly Scheme[] = ['gateway', 'on-link']): Promise<Engine> {
+  const { docker } = await connectDocker();
   return {
     name: 'docker',
     abilities: new Set(abilities),
-    start: (plan, options) => startTestnet(plan, options, connected, scheme),
+    start: (plan, options) => startTestnet(plan, options, docker, schemes),
   };
 }
 
 async function startTestnet(
   plan: Plan,
   options: EngineOptions,
-  connected: Connected,
-  scheme: Scheme,
+  docker: Docker,
+  schemes: readonly Scheme[],
 ): Promise<RunningTestnet> {
-  const { docker } = connected;
   for (const id of await sweepEngine(docker)) {
     options.onEvent?.({ kind: 'info', text: `removed the containers that the killed run ${id} had left` });
   }
@@ -95,7 +94,7 @@ async function startTestnet(
   };
   const onAbort = (): void => void stop().catch(() => {});
   try {
-    await prepare(plan, options, ground, scheme, connected.local);
+    await prepare(plan, options, ground, schemes);
     const testnet = runningTestnet(plan, ground, stop);
     await options.onPrepared?.(testnet);
     options.signal?.throwIfAborted();
@@ -126,15 +125,7 @@ async function openGround(plan: Plan, docker: Docker): Promise<Ground> {
       caPem: authority.certificatePem,
     });
     const watchdog = watchOverRun(run.id);
-    const none = {
-      images: null,
-      network: null,
-      words: null,
-      toxiproxy: null,
-      links: null,
-      traffic: null,
-      fleet: null,
-    };
+    const none = { images: null, words: null, lines: null, links: null, traffic: null, fleet: null };
     return { docker, run, watchdog, authority, context, ...none, nodes: new Map() };
   } catch (error) {
     await run.close();
@@ -146,8 +137,7 @@ async function prepare(
   plan: Plan,
   options: EngineOptions,
   ground: Ground,
-  scheme: Scheme,
-  local: boolean,
+  schemes: readonly Scheme[],
 ): Promise<void> {
   const { docker, run } = ground;
   const labels = runLabels(run.id);
@@ -155,24 +145,26 @@ async function prepare(
   mkdirSync(logDir, { recursive: true });
   ground.images = await findImages(plan, options, docker);
   const name = `cle-${run.id}`;
-  ground.network = await openFleetNetwork(docker, name, labels, plan, scheme);
   ground.words = await listenToEngine(docker, labels, name);
-  ground.toxiproxy = await startToxiproxy(
+  ground.lines = await layLines({
     docker,
-    ground.images.toxiproxy,
-    `${name}-toxiproxy`,
+    runId: run.id,
+    name,
     labels,
-    ground.network,
-    join(logDir, 'toxiproxy.log'),
-    local,
-  );
+    plan,
+    images: ground.images,
+    logFile: join(logDir, 'toxiproxy.log'),
+    schemes,
+    say: (text) => options.onEvent?.({ kind: 'info', text }),
+  });
   const fleet: FleetGround = {
     docker,
     image: '',
     network: name,
     labels,
     folder: run.folder,
-    local,
+    // Whoever loads this engine has asked whether its network is here.
+    local: true,
     context: ground.context,
     words: ground.words,
   };
@@ -186,18 +178,18 @@ async function prepare(
 }
 
 async function openLinks(plan: Plan, options: EngineOptions, ground: Ground): Promise<void> {
-  const { network, toxiproxy } = ground;
+  const { network, toxiproxy, prober } = ground.lines!;
   const plane = await openFaultPlane({
-    pairs: linkPairs(plan, network!.addresses),
+    pairs: linkPairs(plan, network.addresses),
     baseLatency: plan.linkLatency,
-    server: { url: toxiproxy!.apiUrl, goesWithTheRun: true },
+    server: { url: toxiproxy.apiUrl, goesWithTheRun: true },
     seed: plan.seed,
-    dialler: null,
+    dialler: prober?.dialler ?? null,
   });
   ground.links = plane;
   options.onEvent?.({
     kind: 'info',
-    text: `links through ${plane.server} in a container, its API at ${plane.apiUrl}; scheme ${network!.scheme}`,
+    text: `links through ${plane.server} in a container, its API at ${plane.apiUrl}; scheme ${network.scheme}`,
   });
 }
 
@@ -209,7 +201,7 @@ async function prepareNodes(
   logDir: string,
 ): Promise<void> {
   const { authority, nodes } = ground;
-  const { addresses } = ground.network!;
+  const { addresses } = ground.lines!.network;
   // On a busy host everything takes longer, and with many nodes the host is busy.
   const readyWithinMs = 30_000 + (2_000 * plan.nodes.length) / availableParallelism();
   for (const [index, node] of plan.nodes.entries()) {
@@ -290,21 +282,21 @@ function onlyUsage(error: unknown): void {
   if (!(error instanceof UsageError)) throw error;
 }
 
-function trafficSources({ docker, network, toxiproxy, nodes, fleet }: Ground): TrafficSources {
+function trafficSources({ docker, lines, nodes }: Ground): TrafficSources {
   return {
     docker,
-    networkId: network!.id,
-    toxiproxy: toxiproxy!.id,
+    networkId: lines!.network.id,
+    toxiproxy: lines!.toxiproxy.id,
     nodes: () =>
       [...nodes.values()].flatMap(({ life }) =>
         life.running && life.container !== null ? [life.container.id] : [],
       ),
-    local: fleet!.local,
   };
 }
 
 function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): RunningTestnet {
-  const { links, toxiproxy, network, authority, images, nodes } = ground;
+  const { links, authority, images, nodes } = ground;
+  const { toxiproxy, network } = ground.lines!;
   return {
     nodes: new Map(plan.nodes.map(({ name }) => [name, nodes.get(name)!.face])),
     links: {
@@ -312,7 +304,7 @@ function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): 
       async counters() {
         // A frozen server is noticed when it happens, not only at the end.
         await answersInTime(links!.apiUrl);
-        return countLinks(links!, toxiproxy!, network!);
+        return countLinks(links!, toxiproxy, network);
       },
     },
     ca: { certificatePem: authority.certificatePem, keyPem: authority.keyPem },
@@ -330,7 +322,7 @@ function runningTestnet(plan: Plan, ground: Ground, stop: () => Promise<void>): 
       const reach = {
         ...ground.fleet!,
         authority,
-        networkId: network!.id,
+        networkId: network.id,
         referenceImage: images!.reference,
         keeperImage: images!.toxiproxy,
       };

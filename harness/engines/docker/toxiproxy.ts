@@ -16,14 +16,14 @@ import type { FleetNetwork } from './network.ts';
 export interface ToxiproxyContainer {
   readonly id: string;
   readonly apiUrl: string;
-  /** Its first process on this host, where that means something. */
+  /** Its first process on this host. */
   readonly pid: number | null;
   /** Connections taken in per proxy, by nodes only, from its log. */
   accepted(proxy: string): number;
 }
 
 const apiPort = '8474/tcp';
-const upWithinMs = 20_000;
+const upWithinMs = 60_000;
 
 /** Makes and starts it with all its addresses; rejects with the engine's error. */
 export async function startToxiproxy(
@@ -33,7 +33,6 @@ export async function startToxiproxy(
   labels: Record<string, string>,
   network: FleetNetwork,
   logFile: string,
-  local: boolean,
 ): Promise<ToxiproxyContainer> {
   const container = await docker.createContainer({
     name,
@@ -66,7 +65,7 @@ export async function startToxiproxy(
   return {
     id: container.id,
     apiUrl: `http://127.0.0.1:${port}`,
-    pid: local ? State.Pid || null : null,
+    pid: State.Pid || null,
     accepted: (proxy) => accepts.get(proxy) ?? 0,
   };
 }

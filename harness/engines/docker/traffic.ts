@@ -14,8 +14,6 @@ export interface TrafficSources {
   toxiproxy: string;
   /** Ids of the nodes' containers as they are now. */
   nodes(): string[];
-  /** The bridge is an interface of this host. */
-  local: boolean;
 }
 
 export interface TrafficWatch {
@@ -82,7 +80,7 @@ export function watchTraffic(sources: TrafficSources): TrafficWatch {
     };
     await Promise.all(Array.from({ length: readsAtOnce }, readNext));
     await readProxy();
-    if (sources.local) counters.read('host', bridgeBytes(sources.networkId));
+    counters.read('host', bridgeBytes(sources.networkId));
   };
   let reading: Promise<void> = Promise.resolve();
   const next = (): Promise<void> => {
