@@ -214,8 +214,8 @@ const envelope = (what: string, valid: boolean, overrides: Overrides, relayOnly 
 
 const now = (): number => Math.floor(Date.now() / 1000);
 
-/** Of the envelope; `uuid`: a fresh one. */
-export const envelopes = (uuid: () => string): readonly Candidate[] => [
+/** Of the envelope; `uuid`: a fresh one; `sinceS`: since when the certificates of this network are valid. */
+export const envelopes = (uuid: () => string, sinceS: number): readonly Candidate[] => [
   envelope('version 1.7', true, { version: '1.7' }, false),
   envelope('version 1.00012', true, { version: '1.00012' }, false),
   envelope('version 2.0', false, { version: '2.0' }),
@@ -229,7 +229,9 @@ export const envelopes = (uuid: () => string): readonly Candidate[] => [
   envelope('a member more', true, { extra: { remark: { a: float(1) } } }, false),
   envelope('a member more in sender', true, { senderMembers: { remark: 'x' } }, false),
   envelope('an integer for timestamp', true, { timestamp: now() }, false),
-  envelope('a timestamp of 20 days ago', true, { timestamp: float(now() - 20 * 86_400 + 0.5) }),
+  envelope('a timestamp of days ago', true, {
+    timestamp: float(Math.max(now() - 20 * 86_400, Math.ceil(sinceS)) + 0.5),
+  }),
   envelope('a timestamp 200 days ahead', true, { timestamp: float(now() + 200 * 86_400 + 0.5) }),
   envelope('text for timestamp', false, { timestamp: String(now()) }),
   envelope('a negative timestamp', false, { timestamp: -1 }),

@@ -130,7 +130,11 @@ export const rows: readonly Requirement[] = [
       const observer = await (await bench.puppet('observer')).join(node);
       const source = await (await bench.puppet('relay')).peer(node);
       const authors = await bench.puppets(9, 'author');
-      const candidates = [...payloads, ...envelopes(() => bench.uuid()), ...limits()];
+      const candidates = [
+        ...payloads,
+        ...envelopes(() => bench.uuid(), bench.target.authority.notBeforeMs / 1_000),
+        ...limits(),
+      ];
       await compareRelayed(bench, { source, observer, authors, candidates });
       const owned = candidates.filter((candidate) => candidate.relayOnly !== true);
       await compareOwned(bench, node, authors, owned);
