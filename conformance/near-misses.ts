@@ -72,7 +72,10 @@ const texts = (type: ItemType, member: string): Candidate[] =>
   variants(
     type,
     member,
-    [['empty', '']],
+    [
+      ['empty', ''],
+      ['of a NUL, U+2028 and an astral character', 'a\u0000\u2028\u{1f600}'],
+    ],
     [
       ['a number', 1],
       ['null', null],
@@ -114,6 +117,7 @@ const fractions = (type: ItemType, member: string, least: number): Candidate[] =
       ['-0.0', float(-0)],
       ['1e-400', raw('1e-400', '0.0')],
       ['5e-324', float(5e-324)],
+      ['of 25 places', raw('0.5000000000000000000000001', '0.5')],
     ],
     [
       ['just above 1', float(above(1))],

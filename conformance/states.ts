@@ -80,7 +80,7 @@ export async function fill(
   announceItems(peer, items);
   const all = [...new Set([...before, ...items.map((item) => item.hash.slice(5))])].sort();
   const expected = stateRoot(all);
-  await bench.waitFor(`${items.length} announced items in the node`, withinMs, async () => {
+  await reached(bench, observer, `state of ${items.length} announced items`, withinMs, async () => {
     return (await rootOf(observer)) === expected;
   });
   return all;

@@ -9,7 +9,7 @@ import { accepted, untilServed } from '../expect.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import { adopts, checkpointOn, setStage, still } from '../stage.ts';
-import { heldOf, isRound, quickRounds, reached } from '../states.ts';
+import { heldOf, isRound, quickRounds, reached, rootOf } from '../states.ts';
 import type { NodeUnderTest } from '../target.ts';
 
 export const rows: readonly Requirement[] = [
@@ -71,6 +71,7 @@ export const rows: readonly Requirement[] = [
       'pull-in-turn-always',
       'pull-in-turn-without-sync',
       'pull-in-turn-for-prefixes',
+      'pull-in-turn-for-roots',
     ],
     needs: ['start'],
     durationHintMs: 7_000,
@@ -84,7 +85,11 @@ export const rows: readonly Requirement[] = [
       const peer = await one!.peer(node);
       await peer.fence();
       await peer.fence();
-      if (peer.seen(isRound).length > 0) fail('pulled in turn for a question about a part of the tree');
+      const root = await rootOf(observer);
+      peer.send('sync_digest', digestRequest(one!.items.root(), 1, { root }));
+      await peer.fence();
+      if (peer.seen(isRound).length > 0)
+        fail('pulled in turn for a question about a part of the tree, or about a root that the asker names');
       ask(peer);
       await untilServed(bench, observer, item.hash, 10_000);
       const after = peer.seen(isRound).length;

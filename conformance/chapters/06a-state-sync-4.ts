@@ -9,7 +9,7 @@ import { stateRoot } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
-import { adopts, checkpointOn, setStage, still } from '../stage.ts';
+import { adopts, checkpointOn, type Stage, setStage, still } from '../stage.ts';
 import { checkpointOf, hashesOf, heldOf, offer, rootOf, standingOn, untilStandingOn } from '../states.ts';
 import type { NodeUnderTest } from '../target.ts';
 
@@ -23,7 +23,13 @@ export const rows: readonly Requirement[] = [
     reading:
       'Of the 260 items under a checkpoint a node that holds 60 asks for the other 200, at most 100 at once and one request at a time; what it serves itself is in messages of 64 KiB at most.',
     ruling: 'Profile §7: "One request in flight per peer, ≤ 100 hashes."',
-    mutants: ['fetch-all-items', 'fetch-two-hundred', 'fetch-two-requests', 'response-without-bound'],
+    mutants: [
+      'fetch-all-items',
+      'fetch-two-hundred',
+      'fetch-two-requests',
+      'response-without-bound',
+      'checkpoint-walk-present',
+    ],
     needs: ['start'],
     durationHintMs: 3_000,
     cpu: 0.5,
@@ -49,6 +55,7 @@ export const rows: readonly Requirement[] = [
       const most = Math.max(...asked.map((hashes) => hashes.length));
       if (most > 100) fail(`asked for ${most} items at once`);
       if (watch.most > 1) fail(`had ${watch.most} requests for items in flight at one peer`);
+      await atItsRoot(stage);
       const large = items.slice(260).map((item) => item.hash);
       const held = await heldOf(observer, large);
       if (held.size !== large.length) fail(`serves ${held.size} of ${large.length} items of 3 000 bytes`);
@@ -107,6 +114,16 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+/** A peer that holds more than the checkpoint is over: the tree is walked at the checkpoint's root. */
+async function atItsRoot(stage: Stage): Promise<void> {
+  const { author, honest, items } = stage;
+  for (let i = 0; i < 3; i += 1) items.add(author.commit());
+  const all = items.bareHashes().map((hash) => items.get(`rule_${hash}`)!);
+  honest.manners.items = itemSet([...all, author.commit(), author.commit()]);
+  honest.manners.views = [items];
+  await adopts(stage, checkpointOn(stage), 20_000);
+}
 
 /** The hashes of each request for items. */
 const requests = (messages: readonly Message[]): string[][] =>

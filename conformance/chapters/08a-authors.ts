@@ -47,6 +47,8 @@ export const rows: readonly Requirement[] = [
       'author-purpose-unchecked',
       'author-algorithm-unread',
       'author-unused-bits',
+      'author-purposes-exact',
+      'author-short-times-only',
     ],
     needs: [],
     durationHintMs: 2_500,
@@ -233,6 +235,10 @@ async function wellCertified(bench: Bench, author: Puppet): Promise<Certified[]>
     { what: 'with its author’s certificate', item: author.commit() },
     await of('with a renewed certificate', {}),
     await of('with a certificate that says CA:false', { basicConstraints: 'leaf' }),
+    await of('with a certificate for further purposes', {
+      extendedKeyUsage: ['1.3.6.1.5.5.7.3.4', '1.3.6.1.5.5.7.3.2', '1.3.6.1.5.5.7.3.1'],
+    }),
+    await of('with a certificate until 2060', { notAfterMs: Date.UTC(2060, 0, 1) }),
     await of('with a certificate that has other names', {
       otherNames: [
         { type: 'dns', value: 'node-7.example' },

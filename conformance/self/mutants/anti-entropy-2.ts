@@ -75,4 +75,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (state_root !== own) pullInTurn(node, link, own, state_root);',
     note: 'pulls in turn for questions about parts of its tree',
   },
+  {
+    id: 'pull-in-turn-for-roots',
+    kills: ['AEN-10'],
+    file: reconcile,
+    find: "if (prefix === '' && root === null && state_root !== own)",
+    replace: "if (prefix === '' && state_root !== own)",
+    note: 'pulls in turn for a question about a root that the asker names',
+  },
 ];

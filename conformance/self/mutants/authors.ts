@@ -208,4 +208,20 @@ export const mutants: readonly Mutant[] = [
     note: 'counts confirms as commits',
     mayBreak: ['CKP-01', 'CKP-10', 'DIR-07', 'SYN-09'],
   },
+  {
+    id: 'author-purposes-exact',
+    kills: ['AUT-01'],
+    file: certificate,
+    find: 'if (!purposes.includes(oids.serverAuth)',
+    replace: 'if (purposes.length !== 2 || !purposes.includes(oids.serverAuth)',
+    note: 'refuses certificates that have further purposes',
+  },
+  {
+    id: 'author-short-times-only',
+    kills: ['AUT-01'],
+    file: der,
+    find: 'const isLong = element?.tag === tags.generalizedTime;',
+    replace: 'const isLong = element === undefined;',
+    note: 'reads no times from 2050 on',
+  },
 ];

@@ -376,4 +376,13 @@ export const mutants: readonly Mutant[] = [
     note: 'takes no item of a response that holds a bad one',
     mayBreak: ['AUT-01', 'AUT-02', 'AUT-04', 'GFM-05', 'GFM-11'],
   },
+  {
+    id: 'checkpoint-walk-present',
+    kills: ['SYN-04'],
+    file: sync,
+    find: '    root: checkpoint.stateRoot,\n    mine,\n    top: checkpoint.stateRoot,',
+    replace: '    root: null,\n    mine,\n    top: null,',
+    note: 'walks the present state of its peer in place of the one under the checkpoint',
+    mayBreak: ['SYN-03'],
+  },
 ];
