@@ -7,7 +7,7 @@ import { buildItem, type Item, itemHash, itemOf } from '../../harness/wire/items
 import { float, type Json, type JsonObject, raw } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
-import { accepted, closedWith, served, stateOf, stillServed, untilServed } from '../expect.ts';
+import { accepted, endsWith, served, stateOf, stillServed, untilServed } from '../expect.ts';
 import { circle, fenced, ownAnnounces, tell } from '../gossiping.ts';
 import type { Joined, Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
@@ -241,7 +241,7 @@ async function countedByResponse(bench: Bench, liar: Joined, writer: Puppet): Pr
 /** A hundred responses with a bad body each within 10 s end the connection: each counts like a bad signature. */
 async function closedAfterHundred(bench: Bench, node: NodeUnderTest, writer: Puppet): Promise<void> {
   bench.step('a hundred responses with one bad body each');
-  const liar = await (await bench.puppet('persistent-liar')).join(node, { type: 'gossip' });
+  const liar = await (await bench.puppet('stubborn-liar')).peer(node, { capabilities: ['gossip'] });
   liar.manners.serveItems = false;
   const items = new Map(Array.from({ length: 100 }, () => writer.confirm()).map((item) => [item.hash, item]));
   const startedAt = performance.now();
@@ -256,7 +256,13 @@ async function closedAfterHundred(bench: Bench, node: NodeUnderTest, writer: Pup
     if (performance.now() - startedAt > 8_000)
       return bench.note(`${sent + 1} responses took 8 s: too slow for a hundred within 10 s`);
   }
-  await closedWith(liar, 4400);
+  const closed = await liar.closedWithin(5_000);
+  if (closed === null) {
+    await liar.fence();
+    return fail('a hundred responses with bad bodies within 10 s did not end the connection');
+  }
+  if (!endsWith(closed, [4400]))
+    fail(`a hundred bad bodies ended the connection ${closed.code}, expected 4400`);
 }
 
 /** An item in which much depends on how it is written. */
