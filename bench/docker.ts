@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type Docker from 'dockerode';
-import type { Engine, RunningTestnet } from '../harness/engine.ts';
+import type { RunningTestnet } from '../harness/engine.ts';
 import { connectDocker } from '../harness/engines/docker/connect.ts';
+import { dockerEngine } from '../harness/engines/docker/engine.ts';
 import { containerUserText, writeContainerFolder } from '../harness/engines/docker/folder.ts';
 import {
   CONTAINER_CONFIG,
@@ -22,6 +23,7 @@ import { removeRun, runLabels } from '../harness/engines/docker/leftovers.ts';
 import { openSingleNetwork } from '../harness/engines/docker/single-network.ts';
 import { hostAndPort, probe, probeContext } from '../harness/engines/process/probe.ts';
 import { openRun } from '../harness/run-record.ts';
+import { UsageError } from '../harness/usage-error.ts';
 import { createAuthority } from '../harness/wire/authority.ts';
 import { identityFrom } from '../harness/wire/identity.ts';
 import { type Bar, type Bench, type BenchOptions, bar, median } from './bar.ts';
@@ -33,10 +35,6 @@ const startsAtOnce = Math.min(8, 2 * availableParallelism());
 const fullMeshWithinMs = 120_000;
 
 const shown = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
-
-async function dockerEngine(): Promise<Engine> {
-  return (await import('../harness/engines/docker/engine.ts')).dockerEngine();
-}
 
 /** ms until Toxiproxy and every bare listener of the image answers. Removing them is not measured. */
 async function bareUpMs(docker: Docker, nodes: number): Promise<number> {
@@ -189,6 +187,14 @@ export const dockerBench: Bench = {
   name: 'docker',
   what: '50 meshed nodes in containers against 50 bare listeners of the same image, a full mesh of 50, 100 nodes, the tear-down',
   run: async (options) => {
+    const obstacle = await connectDocker().then(
+      () => null,
+      (error: Error) => error,
+    );
+    if (obstacle instanceof UsageError) {
+      options.say(`docker: not measured, ${obstacle.message}`);
+      return [];
+    }
     mkdirSync(options.scratchDir, { recursive: true });
     return [...(await bringUp(options)), ...(await fullMesh(options)), ...(await many(options))];
   },
