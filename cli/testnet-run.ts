@@ -170,8 +170,10 @@ function printTable(judged: Judged, outDir: string, replay: string, print: (line
   for (const { id, verdict, because } of model.checks) {
     if (verdict !== 'pass') print(`${inks[verdict](verdict.padEnd(7))} ${id}: ${because}`);
   }
-  const other = model.checks.length - passed;
-  const rest = other === 0 ? '' : `, ${other} not`;
+  const others = [...new Set(model.checks.map(({ verdict }) => verdict))].filter((each) => each !== 'pass');
+  const rest = others
+    .map((each) => `, ${model.checks.filter(({ verdict }) => verdict === each).length} ${each}`)
+    .join('');
   print(
     `${inks[judged.verdict](pico.bold(judged.verdict))}  ${passed} of ${model.checks.length} checks pass${rest} · ${readableMs(model.durationMs)}`,
   );
