@@ -52,6 +52,28 @@ function sent(what: string, code: string, type: string, payload: Json, options?:
   return { what, codes: [code], send: (connection) => connection.send(type, payload, options) };
 }
 
+const forged: SendOptions = { signature: Buffer.alloc(64, 7).toString('base64') };
+const unfiltered: JsonObject = { query_type: 'by_hash' };
+
+/** Two checks of §3.2 fail: "The first failure is reported". */
+const twofoldFaults: readonly Fault[] = [
+  sent('version 2.0 with null as payload', 'MALFORMED', 'query', null, { version: '2.0' }),
+  sent(
+    'a forged payload of 60 100 bytes',
+    'TOO_LARGE',
+    'query',
+    { ...query, padding: 'x'.repeat(60_000) },
+    forged,
+  ),
+  sent('a forged message of last week', 'INVALID_SIGNATURE', 'query', query, {
+    ...forged,
+    timestamp: weekAgo,
+  }),
+  sent('a forged message of an unknown type', 'INVALID_SIGNATURE', 'no_such_type', {}, forged),
+  sent('an unknown message_type of last week', 'STALE', 'no_such_type', {}, { timestamp: weekAgo }),
+  sent('a query without filters of last week', 'STALE', 'query', unfiltered, { timestamp: weekAgo }),
+];
+
 function faultsOf(puppet: Puppet): readonly Fault[] {
   const author = { identity: puppet.identity, certificate: puppet.certificate };
   return [
@@ -79,6 +101,7 @@ function faultsOf(puppet: Puppet): readonly Fault[] {
       codes: ['TOO_LARGE'],
       send: (connection) => connection.sendEnvelope(commitOfSize(author, 33_000).envelope),
     },
+    ...twofoldFaults,
     unreadable('no JSON', '{"version":'),
     unreadable('a JSON array', '[1]'),
     withId('a message without message_id', undefined, null),
@@ -175,6 +198,31 @@ async function drawClosing(bench: Bench, puppet: Puppet, node: NodeUnderTest): P
       true,
     ],
     [sent('a query before the hello', 'HANDSHAKE_REQUIRED', 'query', query), 4400, false],
+    // Again two faults at once.
+    [
+      sent('version 2.0 from another agent', 'VERSION_MISMATCH', 'query', query, {
+        version: '2.0',
+        senderMembers: { agent_id: 'agent_x' },
+      }),
+      4426,
+      true,
+    ],
+    [
+      sent('a forged message of another agent', 'IDENTITY_MISMATCH', 'query', query, {
+        ...forged,
+        senderMembers: { agent_id: 'agent_x' },
+      }),
+      4401,
+      true,
+    ],
+    [sent('a forged query before the hello', 'INVALID_SIGNATURE', 'query', query, forged), 4400, false],
+    [
+      sent('a query of last week before the hello', 'HANDSHAKE_REQUIRED', 'query', query, {
+        timestamp: weekAgo,
+      }),
+      4400,
+      false,
+    ],
   ];
   for (const [fault, close, joined] of closing) {
     bench.step(fault.what);
@@ -195,8 +243,10 @@ export const rows: readonly Requirement[] = [
     role: 'b',
     quote: '`request_id`: the message_id as it was read, if a string of at most 200 characters, else null',
     reading:
-      'Every error has a known error_code, an error_message and details with a request_id that names the message it is about; watched on all connections of the run.',
+      'Every error has a known error_code, an error_message and details with a request_id that names the message it is about; of two faults it names the one that §3.2 checks first; watched on all connections of the run.',
     mutants: [
+      'error-shape-before-age',
+      'error-state-before-signature',
       'error-free-text',
       'error-lower-case',
       'error-own-codes',
@@ -221,11 +271,14 @@ export const rows: readonly Requirement[] = [
       bench.step('too many queries');
       const asking = await asker!.join(node);
       for (let i = 0; i < 30; i += 1) asking.send('peer_request', peerRequest(asker!.nodeId));
-      const limit = sent('a query over the limit', 'RATE_LIMIT', 'query', query);
-      const [error] = await drawErrors(asking, [limit]);
+      const [error] = await drawErrors(asking, [
+        sent('a query over the limit', 'RATE_LIMIT', 'query', query),
+        sent('a query over the limit without filters', 'RATE_LIMIT', 'query', unfiltered),
+        sent('a query over the limit of last week', 'STALE', 'query', query, { timestamp: weekAgo }),
+      ]);
       if (!(error!.payload.details.retry_after > 0)) fail('RATE_LIMIT without retry_after', error!.text);
       await drawClosing(bench, puppet!, node);
-      return pass(`${faults.length + 4} faults drew errors in their form, each naming its message`);
+      return pass(`${faults.length + 10} faults drew errors in their form, each naming its message`);
     },
   },
   {

@@ -15,6 +15,29 @@ const mayBreak = ['*'];
 
 export const mutants: readonly Mutant[] = [
   {
+    id: 'error-shape-before-age',
+    kills: ['ERR-01'],
+    file: 'node/core/inbound.ts',
+    find: `  if (
+    Math.abs(envelope.timestamp - wallMs / 1000) > skewSeconds ||`,
+    replace: `  if (!messageTypes.has(envelope.messageType)) return refuse('UNKNOWN_TYPE', 'message_type');
+  if (
+    Math.abs(envelope.timestamp - wallMs / 1000) > skewSeconds ||`,
+    note: 'looks at the type before the timestamp',
+  },
+  {
+    id: 'error-state-before-signature',
+    kills: ['ERR-01'],
+    file: 'node/core/inbound.ts',
+    find: `  const signature = decodeBase64(envelope.signature, 64);
+  const print`,
+    replace: `  const signature = decodeBase64(envelope.signature, 64);
+  if (link.phase === 'hello' && !mayComeBeforeHello(link, messageType))
+    return no('HANDSHAKE_REQUIRED', 'hello comes first');
+  const print`,
+    note: 'looks at the state of the handshake before the signature',
+  },
+  {
     id: 'error-free-text',
     kills: ['ERR-01'],
     file: sending,
