@@ -3,13 +3,13 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { buildCheckpoint } from '../../harness/wire/checkpoint.ts';
 import { flippedBit } from '../../harness/wire/envelope.ts';
-import { digestAnswer, digestRequest, itemResponse } from '../../harness/wire/gossip.ts';
+import { digestRequest, itemResponse } from '../../harness/wire/gossip.ts';
 import { sha256 } from '../../harness/wire/identity.ts';
 import { type Item, itemOf, itemSet } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import { splitAddress } from '../../harness/wire/transport.ts';
-import { emptyHash, stateRoot } from '../../harness/wire/tree.ts';
+import { emptyHash, type Subtree, stateRoot } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
 import { accepted } from '../expect.ts';
 import type { Joined, Puppet } from '../puppet.ts';
@@ -204,14 +204,6 @@ export const rows: readonly Requirement[] = [
 const isQuestion = (message: Message): boolean =>
   message.type === 'sync_digest' && message.requestId === null;
 
-/** Answers the node's questions about its tree with what `reply` makes of the prefix. */
-function answering(peer: Joined, reply: (requestId: string, prefix: string) => JsonObject): void {
-  peer.manners.answerDigest = false;
-  peer.onMessage((message) => {
-    if (isQuestion(message)) peer.send('sync_digest', reply(message.id, String(message.payload.prefix)));
-  });
-}
-
 /** Lists items under a hash that is not theirs; would serve them. */
 async function falseList(
   bench: Bench,
@@ -221,8 +213,10 @@ async function falseList(
   const puppet = await bench.puppet('false-list');
   for (const item of items) puppet.items.add(item);
   const claimed = sha256(bench.uuid());
-  const peer = await puppet.peer(node);
-  answering(peer, (id) => digestAnswer(id, claimed, { ...puppet.items.subtree(''), hash: claimed }));
+  const { items: set } = puppet;
+  // From the first question on: a round may come before the handshake is over on our side.
+  const lying = { ...set, root: () => claimed, subtree: () => ({ ...set.subtree(''), hash: claimed }) };
+  const peer = await puppet.peer(node, { manners: { items: lying } });
   return { peer };
 }
 
@@ -264,13 +258,15 @@ async function falseBodies(
 /** Says below each prefix that there are 1 000 items below its digit a: a tree as deep as one goes down. */
 async function endlessTree(bench: Bench, node: NodeUnderTest): Promise<Joined> {
   const puppet = await bench.puppet('endless');
-  const peer = await puppet.peer(node);
   const root = sha256(bench.uuid());
-  answering(peer, (id, prefix) => {
+  const subtree = (prefix: string): Subtree => {
     const children = [...'0123456789abcdef'].map((digit) =>
       digit === 'a' ? sha256(`${prefix}${bench.uuid()}`) : emptyHash,
     );
-    return digestAnswer(id, root, { prefix, count: 1_000, hash: sha256(`N${children.join('')}`), children });
+    return { prefix, count: 1_000, hash: sha256(`N${children.join('')}`), children };
+  };
+  const peer = await puppet.peer(node, {
+    manners: { items: { ...puppet.items, root: () => root, subtree } },
   });
   return peer;
 }
