@@ -137,13 +137,32 @@ export const rows: readonly Requirement[] = [
     quote: '`version` is a string `1.` + digits (absent or null: MALFORMED)',
     reading:
       'A hello whose envelope or payload has another major version, or no string, gets VERSION_MISMATCH and close 4426; 1.0 and 1.7 are accepted.',
-    mutants: ['version-unchecked', 'version-prefix', 'hello-version-unchecked', 'version-exact'],
+    mutants: [
+      'version-unchecked',
+      'version-prefix',
+      'hello-version-unchecked',
+      'version-exact',
+      'version-newline',
+      'version-other-digits',
+    ],
     needs: [],
     durationHintMs: 3_000,
     test: async (bench) => {
       const node = await bench.shared();
       const puppet = await bench.puppet('dialer');
-      const versions: readonly Json[] = ['2.0', '0.1', '', '1', '10.0', '1.x', '1.0 ', 1];
+      // The last two pass Python's `$` and `\d`.
+      const versions: readonly Json[] = [
+        '2.0',
+        '0.1',
+        '',
+        '1',
+        '10.0',
+        '1.x',
+        '1.0 ',
+        1,
+        '1.0\n',
+        '1.\u0661',
+      ];
       for (const version of versions) {
         const shown = JSON.stringify(version);
         const code = ['VERSION_MISMATCH'];

@@ -108,6 +108,22 @@ export const mutants: readonly Mutant[] = [
     note: 'compares only the first character of the version',
   },
   {
+    id: 'version-newline',
+    kills: ['HSK-03'],
+    file: 'node/core/forms.ts',
+    find: 'const versionForm = /^1\\.[0-9]+$/;',
+    replace: 'const versionForm = /^1\\.[0-9]+\\n?$/;',
+    note: 'takes a newline behind the version, as `$` does in Python',
+  },
+  {
+    id: 'version-other-digits',
+    kills: ['HSK-03'],
+    file: 'node/core/forms.ts',
+    find: 'const versionForm = /^1\\.[0-9]+$/;',
+    replace: 'const versionForm = /^1\\.\\p{Nd}+$/u;',
+    note: 'takes the digits of every script, as `\\d` does in Python',
+  },
+  {
     id: 'version-exact',
     kills: ['HSK-03'],
     file: 'node/core/inbound.ts',
