@@ -20,6 +20,7 @@ export const rows: readonly Requirement[] = [
     mutants: ['pull-nothing', 'pull-everything', 'pull-lists-only', 'walk-everywhere'],
     needs: [],
     durationHintMs: 5_000,
+    limitMs: 60_000,
     cpu: 0.6,
     test: async (bench) => {
       const node = await bench.node();

@@ -75,6 +75,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start'],
     durationHintMs: 7_000,
+    limitMs: 50_000,
     cpu: 0.2,
     test: async (bench) => {
       const node = await bench.node({ parameters: { anti_entropy_interval_s: 0, checkpoint_interval_s: 0 } });
@@ -91,7 +92,9 @@ export const rows: readonly Requirement[] = [
       if (peer.seen(isRound).length > 0)
         fail('pulled in turn for a question about a part of the tree, or about a root that the asker names');
       ask(peer);
-      await untilServed(bench, observer, item.hash, 10_000);
+      await reached(bench, observer, 'item by a pull in turn', 10_000, async () => {
+        return (await heldOf(observer, [item.hash])).size === 1;
+      });
       const after = peer.seen(isRound).length;
       ask(peer);
       await peer.fence();

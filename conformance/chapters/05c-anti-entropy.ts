@@ -94,6 +94,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: [],
     durationHintMs: 4_000,
+    limitMs: 60_000,
     cpu: 0.6,
     test: async (bench) => {
       const node = await bench.node();

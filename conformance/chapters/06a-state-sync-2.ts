@@ -40,6 +40,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start'],
     durationHintMs: 3_000,
+    limitMs: 60_000,
     cpu: 0.4,
     test: async (bench) => {
       const stage = await setStage(bench, await bench.node({ parameters: still }));
@@ -79,6 +80,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start'],
     durationHintMs: 3_000,
+    limitMs: 60_000,
     cpu: 0.3,
     test: async (bench) => {
       const stage = await setStage(bench, await bench.node({ parameters: still }));

@@ -32,6 +32,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start'],
     durationHintMs: 3_000,
+    limitMs: 60_000,
     cpu: 0.5,
     test: async (bench) => {
       const stage = await setStage(bench, await bench.node({ parameters: still }), []);
@@ -82,6 +83,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start'],
     durationHintMs: 4_000,
+    limitMs: 60_000,
     cpu: 0.4,
     test: async (bench) => {
       const node = await bench.node({ parameters: still });

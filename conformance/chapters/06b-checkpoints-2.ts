@@ -33,6 +33,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start'],
     durationHintMs: 2_500,
+    limitMs: 60_000,
     cpu: 0.4,
     test: async (bench) => {
       const stage = await setStage(bench, await bench.node({ parameters: still }));
@@ -56,6 +57,7 @@ export const rows: readonly Requirement[] = [
     mutants: ['fork-first-wins', 'fork-last-wins', 'fork-higher-wins', 'checkpoint-summary-unread'],
     needs: ['start', 'instances'],
     durationHintMs: 5_000,
+    limitMs: 60_000,
     cpu: 0.3,
     test: async (bench) => {
       const nodes = await bench.nodes(2, () => ({ parameters: still }));

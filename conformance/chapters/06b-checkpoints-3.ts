@@ -42,6 +42,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start'],
     durationHintMs: 3_000,
+    limitMs: 60_000,
     cpu: 0.5,
     test: async (bench) => {
       const node = await bench.node({ parameters: still });

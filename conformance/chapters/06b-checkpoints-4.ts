@@ -33,6 +33,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start', 'instances'],
     durationHintMs: 4_000,
+    limitMs: 60_000,
     cpu: 0.4,
     test: async (bench) => {
       const slow = { ...still, checkpoint_interval_s: 600 };

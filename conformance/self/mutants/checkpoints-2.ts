@@ -310,7 +310,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['CKP-03'],
     file: checkpoints,
     find: "if (adopted) announce(node, 'checkpoint', checkpoint.hash, null);",
-    replace: '',
+    replace: "if (adopted) note(node, 'debug', 'cut', {});",
     note: 'tells nobody of the checkpoints that it cuts',
     mayBreak: ['CKP-09'],
   },
