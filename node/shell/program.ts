@@ -19,14 +19,24 @@ export async function runProgram(): Promise<void> {
     if (!file) {
       throw new ConfigurationError('CLE_CONFIG: is not set; it must name the YAML file of the configuration');
     }
-    const node = await runNode(await readConfiguration(file), { note: notes.note });
+    const starting = readConfiguration(file).then((configuration) =>
+      runNode(configuration, { note: notes.note }),
+    );
     const stop = (signal: string) => {
       notes.note('info', 'stopping', { signal });
       setTimeout(() => process.exit(0), LAST_RESORT_MS).unref();
-      void node.stop().then(() => process.exit(0));
+      starting
+        .then((node) => node.stop())
+        .then(
+          () => process.exit(0),
+          // Why it did not start is said below.
+          () => {},
+        );
     };
+    // Before it listens: the first process of a container has no other way to be stopped, the kernel's own does nothing to it.
     process.once('SIGTERM', stop);
     process.once('SIGINT', stop);
+    await starting;
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     process.stderr.write(`${error.message}\n`);
