@@ -223,22 +223,28 @@ async function waitUntil(condition: () => boolean, boundMs: number, signal: Abor
 /** Counters of links in use, again and again; what was never dialled is left out. */
 function watchLinks({ testnet, recorder, signal }: Ground): () => Promise<void> {
   const stop = new AbortController();
+  let told = false;
+  const look = async (): Promise<void> => {
+    const links = await testnet.links.counters();
+    recorder.history.linkSamples.push({
+      at: recorder.now(),
+      links: links.filter(({ accepted }) => accepted !== 0),
+    });
+  };
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted && !signal.aborted) {
-      const links = await testnet.links.counters();
-      recorder.history.linkSamples.push({
-        at: recorder.now(),
-        links: links.filter(({ accepted }) => accepted !== 0),
+      await look().catch((error: unknown) => {
+        // It may come back: what is looked at last must not be what was so long ago.
+        if (signal.aborted || told) return;
+        told = true;
+        recorder.trouble(
+          `Links could not be counted: ${error instanceof Error ? error.message : String(error)}`,
+        );
       });
       await delay(pollMs.links, undefined, { signal: stop.signal }).catch(() => {});
     }
   };
-  const done = loop().catch((error: unknown) => {
-    if (!signal.aborted)
-      recorder.trouble(
-        `Links could not be counted: ${error instanceof Error ? error.message : String(error)}`,
-      );
-  });
+  const done = loop();
   return async () => {
     stop.abort();
     await done;

@@ -201,6 +201,9 @@ export function loadAcknowledged(history: History): Finding {
     const nodes = [...new Set(refused.map(({ node }) => node))];
     const first = refused[0]!;
     const because = `${listed(history, nodes)} did not take ${refused.length} of ${sent.length} commits of honest agents within the limits; first: ${first.outcome} (${first.detail}).`;
+    // A refusal is the node's own doing; that no answer came may be the host's.
+    if (history.host.overloaded && refused.every(({ outcome }) => outcome === 'unanswered'))
+      return finding(id, [], 'unknown', `${because} ${history.host.because}`, refused);
     return finding(id, [], 'fail', because, refused, nodes);
   }
   if (sent.length < planned * 0.8) {

@@ -10,6 +10,17 @@ import { finding, listed } from './finding.ts';
 /** A pair counts as connected if it was in each of so many samples in a row: short-lived connections come and go. */
 const samplesNeeded = 3;
 
+/** Later than this before the end, the last sample says nothing of the end. */
+const freshMs = 20_000;
+
+/** Why the samples are no ground for a judgement of the end, or null. */
+function tooOld(history: History): string | null {
+  const last = history.linkSamples.at(-1);
+  if (last === undefined) return 'The links were never looked at.';
+  const age = history.endedAt - last.at;
+  return age <= freshMs ? null : `The links were last looked at ${Math.round(age / 1000)} s before the end.`;
+}
+
 const noCounters = 'The server of the links does not count open connections.';
 
 /** Undirected edges at the end between nodes that live; null where nobody counts. */
@@ -61,8 +72,8 @@ export function overlayConnected(history: History): Finding {
   const [id, proves] = ['overlay.connected', ['TOP-05']];
   const edges = overlayAtEnd(history);
   const nodes = livesAtEnd(history).map(({ node }) => node);
-  if (history.linkSamples.length === 0)
-    return finding(id, proves, 'unknown', 'The links were never looked at.');
+  const old = tooOld(history);
+  if (old !== null) return finding(id, proves, 'unknown', old);
   if (edges === null) return finding(id, proves, 'skipped', noCounters);
   if (nodes.length < 3) return finding(id, proves, 'unknown', `Only ${nodes.length} nodes live at the end.`);
   const degrees = neighbours(nodes, edges);
@@ -113,8 +124,8 @@ export function overlayDegree(history: History): Finding {
   const [id, proves] = ['overlay.degree', ['TOP-01']];
   const edges = overlayAtEnd(history);
   const nodes = livesAtEnd(history).map(({ node }) => node);
-  if (history.linkSamples.length === 0)
-    return finding(id, proves, 'unknown', 'The links were never looked at.');
+  const old = tooOld(history);
+  if (old !== null) return finding(id, proves, 'unknown', old);
   if (edges === null) return finding(id, proves, 'skipped', noCounters);
   const map = neighbours(nodes, edges);
   const degrees = nodes.map((node) => {
@@ -162,6 +173,8 @@ export function bypass(history: History): Finding {
   if (last === undefined || history.peerLists.length === 0) {
     return finding(id, [], 'unknown', `Links and peers were never looked at.${counted}`);
   }
+  const old = tooOld(history);
+  if (old !== null) return finding(id, [], 'unknown', `${old}${counted}`);
   if (last.links.some(({ accepted }) => accepted === null)) {
     const because = 'The server of the links does not count connections.';
     return audit === undefined
