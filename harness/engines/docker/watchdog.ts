@@ -5,8 +5,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const script = `
 trap '' HUP INT TERM
@@ -15,6 +16,7 @@ read -r word
 exec "$@"
 `;
 
+const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const program = fileURLToPath(new URL('./clean-up.ts', import.meta.url));
 /** What it takes to find the engine, and nothing else. */
 const variables = [
@@ -33,7 +35,7 @@ export interface EngineWatchdog {
 }
 
 export function watchOverRun(runId: string): EngineWatchdog {
-  const cleanUp = [process.execPath, '--import', import.meta.resolve('tsx'), program, runId];
+  const cleanUp = [process.execPath, '--import', loader, program, runId];
   const child: ChildProcess = spawn('/bin/sh', ['-c', script, 'cle-testnet-watchdog', ...cleanUp], {
     cwd: '/',
     env: Object.fromEntries(
