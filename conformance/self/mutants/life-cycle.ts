@@ -217,8 +217,8 @@ export const mutants: readonly Mutant[] = [
     id: 'stop-without-close',
     kills: ['LIF-08'],
     file: 'node/shell/program.ts',
-    find: 'void node.stop().then(() => process.exit(0));',
-    replace: 'process.exit(0);',
+    find: '.then((node) => node.stop())',
+    replace: '.then(() => process.exit(0))',
     note: 'exits at SIGTERM without a close frame',
   },
   {
