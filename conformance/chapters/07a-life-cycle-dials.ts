@@ -1,0 +1,279 @@
+/** § 7.1 Connection life cycle: who is dialled again and who is not, which of two crossing connections stays, who never says hello. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Connection } from '../../harness/wire/connection.ts';
+import { peerExchange } from '../../harness/wire/gossip.ts';
+import { handshake } from '../../harness/wire/handshake.ts';
+import type { Listener } from '../../harness/wire/listener.ts';
+import type { Bench } from '../bench.ts';
+import { closedWith, stillServed, tryHandshake } from '../expect.ts';
+import { dialled, helloed, refuse } from '../peer-lists.ts';
+import type { Joined, Puppet } from '../puppet.ts';
+import { fail, late, pass, type Requirement } from '../requirement.ts';
+import type { NodeUnderTest } from '../target.ts';
+
+const capabilities = ['gossip', 'sync'];
+
+/** Tells the node of listening puppets, over a connection of a peer that is dialled by nobody. */
+async function advertise(bench: Bench, node: NodeUnderTest, puppets: readonly Puppet[]): Promise<Joined> {
+  const witness = await (await bench.puppet('witness')).peer(node, { capabilities: [] });
+  witness.send('peer_exchange', peerExchange(puppets.map((puppet) => puppet.entry)));
+  return witness;
+}
+
+/** A hello that begins in time and never ends: a frame header that promises 100 bytes, then one every half second. */
+async function dribble(connection: Connection, signal: AbortSignal): Promise<void> {
+  connection.sendRaw(Buffer.from([0x81, 0x80 | 100, 0, 0, 0, 0]));
+  for (let i = 0; i < 24 && connection.ended === null && !signal.aborted; i += 1) {
+    connection.sendRaw(Buffer.from('{'));
+    await delay(500, undefined, { signal }).catch(() => {});
+  }
+}
+
+interface Crossing {
+  what: string;
+  puppet: Puppet;
+  /** The node's own dial was CONNECTED before the puppet dialled. */
+  settled: boolean;
+  puppetIsLower: boolean;
+  listener: Listener;
+}
+
+/** Both ends dial; exactly the connection dialled by the lower node id must be left. */
+async function cross(bench: Bench, node: NodeUnderTest, crossing: Crossing): Promise<Connection> {
+  const { what, puppet, settled, puppetIsLower, listener } = crossing;
+  bench.step(what);
+  const theirs = settled ? await listener.nextJoined(20_000) : await listener.next(20_000);
+  // Looked at, not taken: the handshake below is to find it.
+  if (!settled) await bench.waitFor('hello of the node’s dial', 10_000, () => theirs.seen('hello')[0]);
+  const attempt = await tryHandshake(puppet, node, {
+    type: 'persistent',
+    capabilities,
+    address: puppet.address,
+    keepOpen: true,
+  });
+  if (!settled && theirs.ended === null) await handshake(theirs, { capabilities, address: puppet.address });
+  const ours = attempt.connection;
+  if (puppetIsLower) {
+    if (!attempt.accepted || ours === null)
+      return fail(`${what}: the connection that has to stay was refused: ${attempt.detail}`);
+    if (settled) await closedWith(theirs, 4409);
+    else if ((await theirs.closedWithin(5_000)) === null)
+      late(`${what}: both connections are open 5 s after both were CONNECTED`);
+    await stillServed(ours);
+    return ours;
+  }
+  if (ours !== null && ours.ended === null) await closedWith(ours, 4409);
+  if (theirs.ended !== null)
+    fail(`${what}: the connection that has to stay ended ${theirs.ended.how} ${theirs.ended.code}`);
+  await stillServed(theirs);
+  return theirs;
+}
+
+/** Puppets of which two have a lower and two a higher id than the node. */
+async function aroundNode(bench: Bench, node: NodeUnderTest): Promise<[Puppet[], Puppet[]]> {
+  const found: [Puppet[], Puppet[]] = [[], []];
+  for (let i = 1; i <= 60 && (found[0].length < 2 || found[1].length < 2); i += 1) {
+    const puppet = await bench.puppet(`side-${i}`);
+    found[puppet.nodeId < node.nodeId ? 0 : 1].push(puppet);
+  }
+  return found;
+}
+
+const persistentDials = (listener: Listener): number => helloed(listener).length;
+
+export const rows: readonly Requirement[] = [
+  {
+    id: 'LIF-02',
+    level: 'should',
+    section: '7.1',
+    role: 's',
+    quote: 'No valid hello within `handshake_timeout_s` of the upgrade: close 4408.',
+    reading:
+      'Whoever says nothing, pings only or dribbles a hello is closed with 4408 after 5 s; a hello after 3.5 s is in time; meanwhile and afterwards others get in.',
+    mutants: ['no-hello-never-closed', 'no-hello-closed-1000', 'silent-count-as-peers'],
+    needs: [],
+    durationHintMs: 7_500,
+    cpu: 0.4,
+    test: async (bench) => {
+      const node = await bench.node();
+      const puppets = await bench.puppets(50, 'silent');
+      const waiting = await Promise.all(
+        puppets.map(async (puppet) => ({
+          connection: await puppet.mustDial(node, { withinMs: 15_000 }),
+          at: performance.now(),
+        })),
+      );
+      const [pinging, dribbling] = [waiting[0]!.connection, waiting[1]!.connection];
+      const dribbled = dribble(dribbling, bench.signal);
+      bench.step('others get in beside 50 that say nothing');
+      const [slow, peer, observer] = await bench.puppets(3, 'talker');
+      const unhurried = await slow!.mustDial(node);
+      const talking = [await peer!.peer(node, { withinMs: 15_000 }), await observer!.join(node)];
+      for (const connection of talking) await stillServed(connection);
+      for (let i = 0; i < 7; i += 1) {
+        pinging.sendRaw(Buffer.from([0x89, 0x80, 0, 0, 0, 0]));
+        await bench.sleep(500, 'a hello that is late, but in time');
+      }
+      const outcome = await handshake(unhurried, { type: 'sync' });
+      if (outcome.kind !== 'connected')
+        fail(`a hello 3.5 s after the upgrade was not accepted: ${outcome.kind}`);
+      bench.step('the end of those that say nothing');
+      for (const { connection, at } of waiting) {
+        await closedWith(connection, 4408, Math.max(500, at + 9_000 - performance.now()));
+      }
+      await dribbled;
+      for (const newcomer of await bench.puppets(5, 'newcomer')) await stillServed(await newcomer.peer(node));
+      await stillServed(unhurried);
+      return pass(
+        '50 connections without a hello were closed with 4408, 8 others got in beside and after them',
+      );
+    },
+  },
+  {
+    id: 'LIF-04',
+    level: 'should',
+    section: '7.1',
+    role: 'c',
+    quote:
+      'The dialer of a lost persistent connection redials with exponential back-off (1 s to 60 s, jittered).',
+    reading:
+      'A peer whose connection is lost is dialled again, on average not more than once a second; where nobody answers, at growing intervals.',
+    mutants: ['redials-never', 'redials-at-once', 'redials-every-half-second'],
+    needs: ['dial-back'],
+    durationHintMs: 18_000,
+    limitMs: 80_000,
+    cpu: 0.05,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [lost, absent] = await bench.puppets(2, 'far');
+      const listener = await lost!.listen();
+      const listenerOfAbsent = await absent!.listen();
+      await advertise(bench, node, [lost!, absent!]);
+      await dialled(bench, 'the peer that will be lost', listener, 20_000);
+      const once = await dialled(bench, 'the peer that will be absent', listenerOfAbsent, 20_000);
+      await listenerOfAbsent.close();
+      once.destroy();
+      const nobody = await refuse(bench, absent!);
+      const from = performance.now();
+      bench.step('losing a peer up to five times');
+      let drops = 0;
+      // A back-off that goes on growing while connections are lost at once is allowed: then there are fewer.
+      for (const until = from + 25_000; drops < 5 && performance.now() < until; ) {
+        const open = helloed(listener).find((connection) => connection.ended === null);
+        if (open !== undefined) {
+          await bench.sleep(50, 'CONNECTED for a moment');
+          open.reset();
+          drops += 1;
+        }
+        await bench.sleep(20, 'before the next redial');
+      }
+      const seconds = (performance.now() - from) / 1000;
+      if (drops < 3) late(`a lost peer was dialled again ${drops - 1} times in ${seconds.toFixed(0)} s`);
+      if (drops - 1 > seconds + 1)
+        fail(
+          `a lost peer was dialled again ${drops - 1} times in ${seconds.toFixed(1)} s, at most once a second`,
+        );
+      bench.step('nobody answers');
+      if (seconds < 12) await bench.sleep((12 - seconds) * 1000, 'dials of a peer that is not there');
+      const elapsed = (performance.now() - from) / 1000;
+      // 1, 2, 4, 8 … s give 4 dials in 15 s, 5 in 31 s; jitter may halve the steps and so add one or two.
+      const most = Math.ceil(Math.log2(elapsed + 1)) + 3;
+      if (nobody.accepts.length > most)
+        fail(
+          `a peer that is not there was dialled ${nobody.accepts.length} times in ${elapsed.toFixed(0)} s`,
+        );
+      if (nobody.accepts.length === 0)
+        late(`a lost peer was not dialled again within ${elapsed.toFixed(0)} s`);
+      return pass(
+        `lost ${drops} times in ${seconds.toFixed(1)} s and dialled again each time; ${nobody.accepts.length} dials in ${elapsed.toFixed(0)} s where nobody answered`,
+      );
+    },
+  },
+  {
+    id: 'LIF-05',
+    level: 'should',
+    section: '7.1',
+    role: 'b',
+    quote: 'if different nodes dialled them, the one dialled by the lower node_id stays',
+    reading:
+      'Where both ends dial, one persistent connection is left: that of the lower node_id, whichever came first; the other ends with 4409 and is not dialled again.',
+    mutants: ['crossing-both-stay', 'crossing-newer-stays', 'crossing-higher-stays', 'crossing-none-stays'],
+    needs: ['dial-back'],
+    durationHintMs: 6_000,
+    limitMs: 75_000,
+    test: async (bench) => {
+      const node = await bench.node();
+      const [lower, higher] = await aroundNode(bench, node);
+      const puppets = [...lower.slice(0, 2), ...higher.slice(0, 2)];
+      if (puppets.length < 4) fail(`no node id is below or above ${node.nodeId}`);
+      const crossings = await Promise.all(
+        puppets.map(async (puppet, index): Promise<Crossing> => {
+          const [settled, puppetIsLower] = [index % 2 === 0, index < 2];
+          const when = settled ? 'after the node’s dial was CONNECTED' : 'while the node’s dial shakes hands';
+          const what = `a ${puppetIsLower ? 'lower' : 'higher'} node dials ${when}`;
+          const listener = await puppet.listen(settled ? {} : { handshake: null });
+          return { what, puppet, settled, puppetIsLower, listener };
+        }),
+      );
+      await advertise(bench, node, puppets);
+      const left: Connection[] = [];
+      // One after the other as the node dials; those that wait for an answer to their hello have 5 s.
+      const inOrder = [...crossings].sort((a, b) => Number(a.settled) - Number(b.settled));
+      for (const outcome of await Promise.allSettled(inOrder.map((one) => cross(bench, node, one)))) {
+        if (outcome.status === 'rejected') throw outcome.reason;
+        left.push(outcome.value);
+      }
+      const dials = crossings.map(({ listener }) => listener.attempts.length);
+      await bench.sleep(2_600, 'whether it dials those again with whom it is connected');
+      for (const [index, { what, listener }] of crossings.entries())
+        if (listener.attempts.length > dials[index]!)
+          fail(`${what}: dialled again beside the one that stayed`);
+      for (const connection of left) await stillServed(connection);
+      return pass('of 4 pairs of crossing connections the one dialled by the lower node_id stayed');
+    },
+  },
+  {
+    id: 'LIF-11',
+    level: 'should',
+    section: '7.1',
+    role: 'c',
+    quote:
+      'After 4401 and 4426 it neither redials nor chooses that node again until the node itself connects; after 4409 not while another connection to it stands; after 4429 not before 60 s.',
+    reading:
+      'Peers that ended their connection with 4401, 4426 or 4429 are not dialled in the 8 s in which one that was lost is dialled again, though a peer goes on naming them.',
+    mutants: ['redials-after-4401', 'redials-after-4426', 'redials-after-4429', 'redials-never'],
+    needs: ['dial-back'],
+    durationHintMs: 13_000,
+    limitMs: 75_000,
+    cpu: 0.05,
+    test: async (bench) => {
+      const node = await bench.node();
+      const puppets = await bench.puppets(4, 'far');
+      const listeners = await Promise.all(puppets.map((puppet) => puppet.listen()));
+      const witness = await advertise(bench, node, puppets);
+      const codes = [4401, 4426, 4429] as const;
+      const connections: Connection[] = [];
+      for (const [index, listener] of listeners.entries())
+        connections.push(await dialled(bench, puppets[index]!.name, listener, 20_000));
+      await Promise.all(codes.map((code, index) => connections[index]!.close(code, 'told to')));
+      const before = listeners.map(persistentDials);
+      connections[3]!.reset();
+      bench.step('whom it dials again');
+      for (let second = 0; second < 8; second += 1) {
+        witness.send('peer_exchange', peerExchange(puppets.map((puppet) => puppet.entry)));
+        await bench.sleep(1_000, 'whom it dials again');
+      }
+      for (const [index, code] of codes.entries()) {
+        const dials = persistentDials(listeners[index]!) - before[index]!;
+        if (dials > 0) fail(`a peer that closed with ${code} was dialled again ${dials} times within 8 s`);
+      }
+      await bench.waitFor(
+        'redial of the peer that was lost',
+        12_000,
+        () => persistentDials(listeners[3]!) > before[3]!,
+      );
+      return pass('the lost peer was dialled again, those that had closed with 4401, 4426 and 4429 were not');
+    },
+  },
+];
