@@ -54,20 +54,21 @@ async function cross(bench: Bench, node: NodeUnderTest, crossing: Crossing): Pro
   });
   if (!settled && theirs.ended === null) await handshake(theirs, { capabilities, address: puppet.address });
   const ours = attempt.connection;
-  if (puppetIsLower) {
-    if (!attempt.accepted || ours === null)
-      return fail(`${what}: the connection that has to stay was refused: ${attempt.detail}`);
-    if (settled) await closedWith(theirs, 4409);
-    else if ((await theirs.closedWithin(5_000)) === null)
-      late(`${what}: both connections are open 5 s after both were CONNECTED`);
-    await stillServed(ours);
-    return ours;
+  const [stays, goes] = puppetIsLower ? [ours, theirs] : [theirs, ours];
+  if (stays === null || stays.ended !== null || (puppetIsLower && !attempt.accepted))
+    return fail(`${what}: the connection that has to stay was refused: ${attempt.detail}`);
+  if (goes !== null) await ended(goes, what, settled || !puppetIsLower);
+  await stillServed(stays);
+  return stays;
+}
+
+/** The connection has to end, with 4409 where it was CONNECTED. That it answers after 5 s is no delay but a fault. */
+async function ended(connection: Connection, what: string, wasConnected: boolean): Promise<void> {
+  if ((await connection.closedWithin(5_000)) === null) {
+    await connection.fence(20_000).catch(() => {});
+    if (connection.ended === null) fail(`${what}: 5 s later both connections are open and answer`);
   }
-  if (ours !== null && ours.ended === null) await closedWith(ours, 4409);
-  if (theirs.ended !== null)
-    fail(`${what}: the connection that has to stay ended ${theirs.ended.how} ${theirs.ended.code}`);
-  await stillServed(theirs);
-  return theirs;
+  if (wasConnected) await closedWith(connection, 4409);
 }
 
 /** Puppets of which two have a lower and two a higher id than the node. */
