@@ -10,7 +10,7 @@ import { announce, digestRequest, itemRequest } from '../harness/wire/gossip.ts'
 import type { Item } from '../harness/wire/items.ts';
 import type { Json, JsonObject } from '../harness/wire/json.ts';
 import type { Bench } from './bench.ts';
-import { type Attempt, answerTo, refusedWithTwin } from './expect.ts';
+import { type Attempt, accepted, answerTo, refusedWithTwin, served } from './expect.ts';
 import type { Joined, Puppet } from './puppet.ts';
 import { fail } from './requirement.ts';
 import type { NodeUnderTest } from './target.ts';
@@ -50,6 +50,17 @@ export async function attempt(connection: Connection, envelope: JsonObject, styl
   }
   const detail = `error ${error?.errorCode ?? 'none'}`;
   return { accepted: false, code: error?.errorCode ?? null, closed, detail };
+}
+
+/** Who shuts the door must have something behind it: a commit over an honest connection is taken and served. */
+export async function isNode(bench: Bench, node: NodeUnderTest): Promise<void> {
+  bench.step('a commit over an honest connection');
+  const puppet = await bench.puppet('honest author');
+  const connection = await puppet.join(node);
+  const item = puppet.commit();
+  await accepted(connection, item);
+  if ((await served(connection, item.hash)) === null) fail('an accepted commit is not served');
+  await connection.close();
 }
 
 /** Refused on a fresh connection with the code and the close of check 4; the twin comes on another. */

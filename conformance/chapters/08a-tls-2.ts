@@ -7,7 +7,7 @@ import { encodeFrame, opcodes } from '../../harness/wire/frames.ts';
 import type { Listener, ListenOptions } from '../../harness/wire/listener.ts';
 import { tlsSuite } from '../../harness/wire/transport.ts';
 import type { Bench } from '../bench.ts';
-import { probeEnvelope } from '../probe.ts';
+import { isNode, probeEnvelope } from '../probe.ts';
 import type { Puppet, PuppetOptions } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -242,6 +242,7 @@ export const rows: readonly Requirement[] = [
     durationHintMs: 2_500,
     test: async (bench) => {
       const node = await bench.shared();
+      await isNode(bench, node);
       const puppet = await bench.puppet('writer');
       const connection = await puppet.join(node);
       const count = await inPieces(connection);

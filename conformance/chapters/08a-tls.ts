@@ -6,6 +6,7 @@ import { identityFrom } from '../../harness/wire/identity.ts';
 import { openTcp, subprotocol } from '../../harness/wire/transport.ts';
 import type { Bench } from '../bench.ts';
 import { refusedWithTwin, tryHandshake } from '../expect.ts';
+import { isNode } from '../probe.ts';
 import type { PuppetOptions } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -101,6 +102,7 @@ export const rows: readonly Requirement[] = [
     durationHintMs: 1_000,
     test: async (bench) => {
       const node = await bench.shared();
+      await isNode(bench, node);
       const honest = await bench.puppet('honest');
       const offers = {
         'a dialer with TLS 1.2 alone': {
@@ -153,6 +155,7 @@ export const rows: readonly Requirement[] = [
     durationHintMs: 700,
     test: async (bench) => {
       const node = await bench.shared();
+      await isNode(bench, node);
       const honest = await bench.puppet('honest');
       const [chacha, aes128] = ['TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
       for (const ciphers of [aes128, chacha, 'TLS_AES_128_CCM_SHA256', `${chacha}:${aes128}`]) {
@@ -182,6 +185,7 @@ export const rows: readonly Requirement[] = [
     durationHintMs: 300,
     test: async (bench) => {
       const node = await bench.shared();
+      await isNode(bench, node);
       const honest = await bench.puppet('honest');
       await refusedWithTwin(bench, {
         what: 'a dialer without a certificate',
