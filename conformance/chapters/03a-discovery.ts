@@ -113,8 +113,17 @@ export const rows: readonly Requirement[] = [
       const persistent = await c!.peer(node, dialOptions(c!));
       const asker = await c!.join(node, { type: 'bootstrap', ...dialOptions(c!) });
       const ids = [1, 2, 3].map(() => asker.send('peer_request', peerRequest(c!.nodeId, ['v1'])));
+      await asker.fence();
       const lists: PeerEntry[][] = [];
-      for (const id of ids) lists.push(entriesOf(await asker.answer(id)));
+      for (const id of ids) {
+        const answer = await asker.maybe((message) => message.requestId === id, 3_000);
+        if (answer === null)
+          return fail('a peer_request was not answered under its request_id, though a later message was', {
+            asked: ids,
+            answered: asker.seen('peer_exchange').map((message) => message.requestId),
+          });
+        lists.push(entriesOf(answer));
+      }
       await asker.fence();
       const answers = asker.seen('peer_exchange');
       if (answers.length !== ids.length) fail(`3 peer_requests got ${answers.length} peer_exchanges`);
