@@ -53,7 +53,7 @@ export const rows: readonly Requirement[] = [
     role: 'b',
     quote: '- **No supernodes**: All peers have equal status',
     reading:
-      'A bootstrap node gets as many gossips as any other peer, and of 10 bootstrap nodes and 30 others the 10 peers are chosen alike.',
+      'A bootstrap node gets as many gossips as any other peer, and of 10 bootstrap nodes and 60 others the 10 peers are chosen alike.',
     ruling:
       'Profile §4: "Persistent peers are chosen **at random** among all known nodes; a bootstrap node has no preference."',
     mutants: [
@@ -198,20 +198,23 @@ async function gossipShares(bench: Bench): Promise<string> {
   return share.text;
 }
 
-/** Ten bootstrap nodes that know three others each: which of the 40 become peers? */
+/** Ten bootstrap nodes that know six others each: which of the 70 become peers? */
 async function chosenPeers(bench: Bench): Promise<string> {
-  const others = await bench.puppets(30, 'other');
+  const others = await bench.puppets(60, 'other');
   const bootstraps = await bench.puppets(10, 'boot');
   const otherListens = await Promise.all(others.map((puppet) => puppet.listen()));
   const bootListens = await Promise.all(
     bootstraps.map((puppet, i) =>
       listenAsBootstrap(
         puppet,
-        others.slice(3 * i, 3 * i + 3).map((each) => each.entry),
+        others.slice(6 * i, 6 * i + 6).map((each) => each.entry),
       ),
     ),
   );
-  await bench.node({ bootstrap: bootstraps.map((puppet) => puppet.bootstrap) });
+  await bench.node({
+    parameters: { bucket_size: 200 },
+    bootstrap: bootstraps.map((puppet) => puppet.bootstrap),
+  });
   const all = [...bootListens, ...otherListens];
   const chosen = (): typeof all => all.filter((listener) => helloed(listener).length > 0);
   await bench.waitFor('8 peers', 20_000, () => chosen().length >= 8);
@@ -219,8 +222,8 @@ async function chosenPeers(bench: Bench): Promise<string> {
   const byId = [...all].sort((a, b) => (a.puppet.identity.nodeId < b.puppet.identity.nodeId ? -1 : 1));
   const favourites: [string, typeof all][] = [
     ['bootstrap nodes', bootListens],
-    ['nodes at the heads of lists', otherListens.filter((_, i) => i % 3 === 0)],
-    ['nodes at the ends of lists', otherListens.filter((_, i) => i % 3 === 2)],
+    ['nodes at the heads of lists', otherListens.filter((_, i) => i % 6 === 0)],
+    ['nodes at the ends of lists', otherListens.filter((_, i) => i % 6 === 5)],
     ['nodes of the first lists', otherListens.slice(0, 10)],
     ['lowest ids', byId.slice(0, 10)],
     ['highest ids', byId.slice(-10)],
@@ -229,20 +232,20 @@ async function chosenPeers(bench: Bench): Promise<string> {
   const texts = favourites.map(([what, ten]) => {
     const among = peers.filter((listener) => ten.includes(listener)).length;
     const chance = atLeast(among, peers.length);
-    const text = `${among} of the 10 ${what} among ${peers.length} peers of 40 known, p = ${chance.toExponential(1)}`;
+    const text = `${among} of the 10 ${what} among ${peers.length} peers of 70 known, p = ${chance.toExponential(1)}`;
     if (chance < 1e-6) fail(`${what} are preferred as peers: ${text}`);
     return text;
   });
   return `${texts[0]}; α = 1e-6`;
 }
 
-/** The chance that at least `favoured` of `drawn` nodes are among the 10 when they are drawn from 40. */
+/** The chance that at least `favoured` of `drawn` nodes are among the 10 when they are drawn from 70. */
 function atLeast(favoured: number, drawn: number): number {
   const choose = (n: number, k: number): number =>
     k < 0 || k > n ? 0 : Math.exp(logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1));
   let sum = 0;
-  for (let k = favoured; k <= 10; k += 1) sum += choose(10, k) * choose(30, drawn - k);
-  return Math.min(1, sum / choose(40, drawn));
+  for (let k = favoured; k <= 10; k += 1) sum += choose(10, k) * choose(60, drawn - k);
+  return Math.min(1, sum / choose(70, drawn));
 }
 
 /** How short-lived connections of one peer end that it leaves open; one `sync` is kept busy. */

@@ -290,6 +290,13 @@ export const mutants: readonly Mutant[] = [
     file,
     find: '    if (!query.answered) continue;\n    query.answered = false;\n',
     replace: '    if (query.answered) continue;\n    query.answered = false;\n',
+    also: [
+      {
+        file,
+        find: '    if (!query.answered || node.persistent.length === 0) askBootstrap(node, query);',
+        replace: '    if (!query.answered) askBootstrap(node, query);',
+      },
+    ],
     note: 'does not ask its bootstrap nodes again when no peer is left',
     mayBreak: ['LIF-*'],
   },
