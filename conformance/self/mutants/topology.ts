@@ -219,22 +219,6 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['*'],
   },
   {
-    id: 'peers-chain',
-    kills: ['TOP-05'],
-    file: dialing,
-    find: lacking,
-    replace: '1 - node.persistent.filter((link) => link.errand).length - dialing.underWay.size;',
-    also: [
-      {
-        file: handshake,
-        find: '  if (node.persistent.length < node.parameters.maxPeers) return true;',
-        replace: '  if (node.persistent.length < 2) return true;',
-      },
-    ],
-    note: 'has one neighbour on each side',
-    mayBreak: ['*'],
-  },
-  {
     id: 'gossip-always-to-bootstrap',
     kills: ['TOP-06'],
     file: 'node/core/announce.ts',
