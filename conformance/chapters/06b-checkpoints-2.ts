@@ -152,8 +152,14 @@ async function forkOfOwn(bench: Bench): Promise<string> {
   const own = await bench.waitFor('first checkpoint of a node with an interval of 1 s', 15_000, () =>
     standingOn(observer),
   );
-  const better = checkpointBeside(puppet.items, [puppet.identity], { than: own, order: 'lower' });
-  await puppet.peer(node, { manners: { checkpoints: [better] } });
-  await untilStandingOn(bench, observer, String(better.hash));
+  let than = own;
+  // Twice: the question for the latest that a node asks every 10 s may explain one, not two within so short a time.
+  for (const name of ['better', 'best']) {
+    const better = checkpointBeside(puppet.items, [puppet.identity], { than, order: 'lower' });
+    than = String(better.hash);
+    const peer = await bench.puppet(name);
+    await peer.peer(node, { manners: { items: puppet.items, checkpoints: [better] } });
+    await untilStandingOn(bench, observer, than, 3_500);
+  }
   return `${own.slice(0, 12)}…`;
 }

@@ -73,8 +73,10 @@ export const rows: readonly Requirement[] = [
     cpu: 0.1,
     test: async (bench) => {
       const waits = ranks(bench);
-      // Judged below; until then its failure is nobody's.
-      waits.catch(() => {});
+      let misjudged: unknown = null;
+      waits.catch((error: unknown) => {
+        misjudged = error;
+      });
       const parameters = { checkpoint_interval_s: 10 };
       const first = await bench.node({ parameters });
       const bootstrap = [{ host: first.host, port: first.port, publicKey: first.publicKey }];
@@ -98,6 +100,7 @@ export const rows: readonly Requirement[] = [
         if (round === 2 || round === 4) await bench.sleep(11_000, 'a quiet spell of more than an interval');
         await accepted(bench.random.pick(connections), author.commit());
         height = await oneMore(bench, connections, height);
+        if (misjudged !== null) throw misjudged;
       }
       const counted = cuts().size;
       const figures = `${counted} checkpoints announced for ${height} heights by 5 nodes`;
