@@ -149,6 +149,9 @@ function isUnclear(outcome: MutantOutcome): boolean {
   return outcome.escaped.length > 0 && outcome.escaped.every((id) => verdictOf.get(id) === 'inconclusive');
 }
 
+/** `GRT-01`, `TOP-*`, `*`. */
+const rowPattern = (glob: string): RegExp => new RegExp(`^${glob.replaceAll('*', '.*')}$`);
+
 async function judgeMutant(
   mutant: Mutant,
   rows: ReadonlyMap<string, Requirement>,
@@ -163,8 +166,10 @@ async function judgeMutant(
     const results = await judgeCommand(command, mutant.id, [...named, ...others], options.seed);
     const verdictOf = new Map(results.map((result) => [result.id, result.verdict]));
     const escaped = mutant.kills.filter((id) => !red.has(verdictOf.get(id) ?? 'inconclusive'));
-    const spared = new Set([...mutant.kills, ...(mutant.mayBreak ?? [])]);
-    const collateral = results.filter((r) => !spared.has(r.id) && red.has(r.verdict)).map((r) => r.id);
+    const spared = [...mutant.kills, ...(mutant.mayBreak ?? [])].map(rowPattern);
+    const collateral = results
+      .filter(({ id, verdict }) => red.has(verdict) && !spared.some((pattern) => pattern.test(id)))
+      .map(({ id }) => id);
     return {
       ...about,
       killed: escaped.length === 0,
