@@ -13,7 +13,7 @@ export async function down(print: (line: string) => void): Promise<number> {
     ];
     print(`removed run ${id}${more.join('')}`);
   }
-  const engines = await sweepEngines();
+  const engines = await sweepEngines(alive.length > 0);
   for (const line of engines) print(line);
   for (const id of alive) print(`left alone: run ${id} is alive`);
   if (removed.length + alive.length + engines.length === 0) print('nothing was left behind');

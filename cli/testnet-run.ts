@@ -45,7 +45,7 @@ export async function runTestnet(asked: RunArguments, print: (line: string) => v
   if (!asked.quiet) print(`${because}; seed ${seed}; ${relative('.', outDir) || '.'}`);
   const { removed } = await sweep();
   if (!asked.quiet) for (const { id } of removed) print(`removed what run ${id} left behind`);
-  const bundle = plan.nodes.every(({ command, image }) => command ?? image) ? null : await bundleNode();
+  const bundle = plan.nodes.every(({ command }) => command !== null) ? null : await bundleNode();
   const view = openLiveView(plan, engine.name, process.stdout, asked.quiet);
   const interrupted = new AbortController();
   let ended: Promise<unknown> = Promise.resolve();

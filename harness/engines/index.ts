@@ -23,7 +23,7 @@ interface Slot {
   obstacle(needs: Needs): Promise<string | null>;
   load(): Promise<Engine>;
   /** For `down`: removes what dead runs left elsewhere than on this host's disk and in its process table; a line for each thing. */
-  sweep?(): Promise<string[]>;
+  sweep?(othersLive: boolean): Promise<string[]>;
   /** Why one would want it, for the line that `auto` prints. */
   merit: string;
 }
@@ -38,7 +38,7 @@ const slots: readonly Slot[] = [
       return (await import('./docker/here.ts')).engineObstacle();
     },
     load: async () => (await import('./docker/engine.ts')).dockerEngine(),
-    sweep: async () => (await import('./docker/down.ts')).sweepEverything(),
+    sweep: async (othersLive) => (await import('./docker/down.ts')).sweepEverything(othersLive),
     merit: 'a container engine answers: nodes in containers, the real Toxiproxy between them',
   },
   {
@@ -89,8 +89,8 @@ async function named(wanted: string, needs: Needs): Promise<ChosenEngine> {
 }
 
 /** What `down` does on engines that keep things of their own. An engine that does not answer holds nothing of ours that runs. */
-export async function sweepEngines(): Promise<string[]> {
+export async function sweepEngines(othersLive: boolean): Promise<string[]> {
   const lines: string[] = [];
-  for (const slot of slots) lines.push(...((await slot.sweep?.()) ?? []));
+  for (const slot of slots) lines.push(...((await slot.sweep?.(othersLive)) ?? []));
   return lines;
 }

@@ -8,8 +8,11 @@ import { connectDocker } from './connect.ts';
 import { removeOldImages } from './image.ts';
 import { sweepEngine } from './leftovers.ts';
 
-/** A line for each thing that went; none where no engine answers. */
-export async function sweepEverything(): Promise<string[]> {
+/**
+ * A line for each thing that went; none where no engine answers. `othersLive`: a run that has just begun may be about to use an image
+ * that nothing uses yet, so those of the last minute stay.
+ */
+export async function sweepEverything(othersLive: boolean): Promise<string[]> {
   let docker: Awaited<ReturnType<typeof connectDocker>>['docker'];
   try {
     ({ docker } = await connectDocker());
@@ -20,6 +23,7 @@ export async function sweepEverything(): Promise<string[]> {
   const swept = await sweepEngine(docker);
   const lines = swept.map((id) => `removed the containers and the network of run ${id}`);
   for (const kind of ['node', 'toxiproxy'])
-    for (const tag of await removeOldImages(docker, kind, null)) lines.push(`removed the image ${tag}`);
+    for (const tag of await removeOldImages(docker, kind, othersLive ? '' : null))
+      lines.push(`removed the image ${tag}`);
   return lines;
 }

@@ -12,7 +12,7 @@ import { type Perturbation, readPerturbation } from './perturb.ts';
 
 export interface Images {
   toxiproxy: string;
-  /** Where the plan needs it. */
+  /** For nodes of the plan, for upgrades and for the prober; null where nobody handed the reference node in. */
   reference: string | null;
   /** Per node of the plan. */
   nodes: Map<string, string>;
@@ -37,14 +37,15 @@ export async function findImages(plan: Plan, options: EngineOptions, docker: Doc
     if (!byRef.has(node.image)) byRef.set(node.image, await imageOf(node, options, docker, say));
     nodes.set(node.name, byRef.get(node.image)!);
   }
-  const upgrades = checkPerturbations(plan).flatMap((one) => (one.ability === 'upgrade' ? [one.image] : []));
-  for (const image of upgrades) {
-    if (byRef.has(image)) continue;
-    if (image !== null) byRef.set(image, (await foreignImage(docker, image)).ref);
-    else if (options.reference !== undefined)
-      byRef.set(null, (await nodeImage(docker, options.reference)).ref);
-    else throw new UsageError('an upgrade without options.image needs the reference node');
+  for (const one of checkPerturbations(plan)) {
+    if (one.ability !== 'upgrade' || byRef.has(one.image)) continue;
+    if (one.image !== null) byRef.set(one.image, (await foreignImage(docker, one.image)).ref);
+    else if (options.reference === undefined)
+      throw new UsageError('an upgrade without options.image needs the reference node');
   }
+  // The prober runs in it, also where all nodes are strangers.
+  if (!byRef.has(null) && options.reference !== undefined)
+    byRef.set(null, (await nodeImage(docker, options.reference)).ref);
   return { toxiproxy: toxiproxy.ref, reference: byRef.get(null) ?? null, nodes };
 }
 

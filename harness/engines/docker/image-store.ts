@@ -81,7 +81,10 @@ export async function pulled(docker: Docker, ref: string): Promise<void> {
 /** The engine's words without dockerode's `(HTTP code 404) …`. */
 function reasonOf(error: unknown): string {
   const { json, message } = error as { json?: { message?: string }; message: string };
-  return (json?.message ?? message).replace(/\s+/g, ' ').trim();
+  return (json?.message ?? message)
+    .replace(/^\(HTTP code \d+\)[^-]*- /, '')
+    .replace(/\s+/g, ' ')
+    .trim();
 }
 
 /** Waits for the end of a stream of progress; rejects with the error in it, if there is one. */
