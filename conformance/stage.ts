@@ -13,7 +13,7 @@ import type { Bench } from './bench.ts';
 import { accepted } from './expect.ts';
 import type { Joined, Puppet } from './puppet.ts';
 import { fail } from './requirement.ts';
-import { checkpointOf, offer, standingOn, untilStandingOn, wasAskedFor } from './states.ts';
+import { checkpointOf, offer, reached, standingOn, untilStandingOn, wasAskedFor } from './states.ts';
 import type { NodeUnderTest } from './target.ts';
 
 /** Neither cuts nor rounds of its own: what changes is the tester's doing. */
@@ -147,9 +147,12 @@ export async function grow(
     await accepted(connection, made);
     hashes.push(made.hash.slice(5));
     const before = chain.at(-1)?.hash ?? null;
-    const checkpoint = await bench.waitFor(`checkpoint ${i + 1}`, 15_000, async () => {
+    let checkpoint: JsonObject = {};
+    await reached(bench, observer, `checkpoint ${i + 1} as the latest one`, 15_000, async () => {
       const latest = await checkpointOf(observer, null);
-      return latest !== null && latest.hash !== before && latest;
+      if (latest === null || latest.hash === before) return false;
+      checkpoint = latest;
+      return true;
     });
     chain.push({ hash: String(checkpoint.hash), checkpoint, hashes: [...hashes].sort() });
   }

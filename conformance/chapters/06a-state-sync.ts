@@ -11,7 +11,7 @@ import { answerTo, refusedWithTwin } from '../expect.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import { type Chain, grow } from '../stage.ts';
-import { checkpointOf, digest, offer, standingOn, untilStandingOn } from '../states.ts';
+import { checkpointOf, digest, offer, reached, standingOn, untilStandingOn } from '../states.ts';
 import type { NodeUnderTest } from '../target.ts';
 
 export const rows: readonly Requirement[] = [
@@ -97,15 +97,21 @@ export const rows: readonly Requirement[] = [
       const first = buildCheckpoint(puppet.items, [puppet.identity]);
       await checkForms(bench, observer);
       bench.step('waiting for the question that a node asks every 10 s');
-      await bench.waitFor('first question for the latest checkpoint', 16_000, () => latests(peer).length > 0);
+      await reached(
+        bench,
+        observer,
+        'question for the latest checkpoint',
+        16_000,
+        async () => latests(peer).length > 0,
+      );
       // From here on the peer has one, tells nobody, and shows it when it is asked again.
       peer.manners.checkpoints.push(first);
       const hash = String(first.hash);
-      await bench.waitFor('adoption by the next such question', 16_000, async () => {
+      await reached(bench, observer, 'adoption by the next such question', 16_000, async () => {
         return (await standingOn(observer)) === hash;
       });
       const adoptedAt = performance.now();
-      await bench.waitFor('question of a node that has a checkpoint', 16_000, () =>
+      await reached(bench, observer, 'question of a node that has a checkpoint', 16_000, async () =>
         latests(peer).some((message) => message.at > adoptedAt + 200),
       );
       checkRequests(peer, 1);
@@ -138,10 +144,12 @@ async function askedByHash(bench: Bench, peer: Joined, observer: Joined): Promis
   peer.send('gossip', announce(identity.nodeId, [absent], { topic: 'checkpoint' }));
   const times = (): number =>
     peer.seen((message) => isRequest(message) && message.payload.checkpoint_hash === absent).length;
-  await bench.waitFor(
-    'a second question for a checkpoint that its announcer does not have',
+  await reached(
+    bench,
+    observer,
+    'second question for a checkpoint that its announcer does not have',
     5_000,
-    () => times() >= 2,
+    async () => times() >= 2,
   );
   await bench.sleep(1_500, 'three more questions after 250 ms each would be over');
   if (times() > 4) fail(`asked ${times()} times for a checkpoint that its announcer does not have`);
