@@ -11,6 +11,7 @@ import { appendFileSync, mkdirSync, readFileSync, readlinkSync, rmdirSync, write
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { unmountBelow } from './mounts.ts';
 import { endByEnvironment, isErrno, startTimeOf } from './os-process.ts';
 import { UsageError } from './usage-error.ts';
 import { startWatchdog } from './watchdog.ts';
@@ -113,6 +114,7 @@ function makeFolder(folder: string): void {
 
 /** Removes a run's folder, and the root if that was the last one. */
 export async function removeFolder(folder: string): Promise<void> {
+  unmountBelow(folder);
   await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   try {
     rmdirSync(runsRoot());
