@@ -48,7 +48,11 @@ function fill(file: string): void {
 /** Sends an item; true if it was taken, false if the node said UNAVAILABLE. Anything else fails. */
 async function taken(connection: Connection, item: Item): Promise<boolean> {
   connection.sendEnvelope(item.envelope);
-  const answer = await connection.answer(item.messageId, 15_000);
+  const answer = await connection.maybe((message) => message.requestId === item.messageId, 10_000);
+  if (answer === null) {
+    await connection.fence(15_000);
+    return fail('with a full disk a commit got no answer, though what came behind it did');
+  }
   if (answer.type === 'response') return true;
   if (answer.errorCode !== 'UNAVAILABLE')
     fail(`with a full disk a commit was answered ${answer.errorCode}, expected UNAVAILABLE`, answer.text);
