@@ -167,8 +167,7 @@ async function throughStages(ground: Ground, signal: AbortSignal): Promise<void>
     await converge(ground, signal);
     recorder.stage('judge', 'what every node holds');
     await observers.census();
-    const audit = await testnet.auditLinks?.();
-    if (audit !== undefined) recorder.history.linkAudit = audit;
+    await audit(ground);
     await testnet.links.assertHealthy().catch((error: unknown) => {
       recorder.trouble(
         `The fault plane stopped working: ${error instanceof Error ? error.message : String(error)}`,
@@ -177,6 +176,15 @@ async function throughStages(ground: Ground, signal: AbortSignal): Promise<void>
   } finally {
     stopTelling();
     await stopWatching();
+  }
+}
+
+async function audit({ testnet, recorder }: Ground): Promise<void> {
+  try {
+    const found = await testnet.auditLinks?.();
+    if (found !== undefined) recorder.history.linkAudit = found;
+  } catch (error) {
+    recorder.trouble(`The links could not be audited: ${error instanceof Error ? error.message : error}`);
   }
 }
 

@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Receipt } from '../../engine.ts';
 import { UsageError } from '../../usage-error.ts';
 import type { Authority } from '../../wire/authority.ts';
+import { within } from '../process/life.ts';
 import { presentedCertificate } from '../process/probe.ts';
 import { fillDisk } from './disk.ts';
 import { endpointOf, type FleetGround, type FleetNode, remakeContainer } from './fleet-node.ts';
@@ -163,7 +164,8 @@ async function limitMemory(ground: PerturbGround, node: FleetNode, mib: number):
   await face.start();
   // Whatever becomes of it now is the limit's doing.
   life.told = true;
-  const stats = (await life.container!.stats({ stream: false, 'one-shot': true })) as unknown as Stats;
+  const asked = life.container!.stats({ stream: false, 'one-shot': true }).catch(() => null);
+  const stats = (await within(asked, wordWithinMs)) as Stats | null;
   const oom = await Promise.race([
     words.expect(mark, containerOf(node), 'oom', limitShowsMs),
     face.ready(limitShowsMs).then(
@@ -178,7 +180,7 @@ async function limitMemory(ground: PerturbGround, node: FleetNode, mib: number):
       what: `${life.name} has ${mib} MiB of memory ${outcome}`,
       evidence: {
         ...limited.evidence,
-        kernelLimitBytes: stats.memory_stats?.limit ?? null,
+        kernelLimitBytes: stats?.memory_stats?.limit ?? null,
         engine: words.since(mark, containerOf(node)),
       },
     },

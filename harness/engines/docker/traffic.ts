@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import type Docker from 'dockerode';
 import type { LinkAudit } from '../../engine.ts';
+import { within } from '../process/life.ts';
 
 export interface TrafficSources {
   docker: Docker;
@@ -17,7 +18,7 @@ export interface TrafficSources {
 }
 
 export interface TrafficWatch {
-  /** Reads once more and says what came of it. */
+  /** Reads once more and says what came of it. Rejects where the counters cannot be read: an old figure would accuse somebody. */
   audit(): Promise<LinkAudit>;
   stop(): void;
 }
@@ -29,6 +30,7 @@ const slackPerNode = 4_096;
 const busyShare = 0.6;
 const ethernetHeader = 14;
 const readsAtOnce = 4;
+const statsWithinMs = 10_000;
 
 interface Stats {
   networks?: Record<string, { rx_bytes: number; tx_bytes: number }>;
@@ -39,22 +41,14 @@ export function watchTraffic(sources: TrafficSources): TrafficWatch {
   const counters = openCounters();
   let cpu: { at: number; ns: number; throttled: number } | null = null;
   let worst = { share: 0, throttledMs: 0 };
-  const statsOf = async (id: string): Promise<Stats | null> => {
-    const container = sources.docker.getContainer(id);
-    // A container that is not there just now has said its last.
-    return container
-      .stats({ stream: false, 'one-shot': true })
-      .then((stats) => stats as unknown as Stats)
-      .catch(() => null);
-  };
   const readProxy = async (): Promise<void> => {
     const at = performance.now();
-    const stats = await statsOf(sources.toxiproxy);
+    const stats = await statsOf(sources.docker, sources.toxiproxy);
     // The first interface carries the API, the second one the links.
     const links = Object.keys(stats?.networks ?? {})
       .sort()
       .at(-1);
-    if (stats === null || links === undefined) return;
+    if (stats === null || links === undefined) throw new Error('the Toxiproxy container has no counters');
     counters.read('proxy', stats.networks![links]!.rx_bytes);
     const now = {
       at,
@@ -72,25 +66,37 @@ export function watchTraffic(sources: TrafficSources): TrafficWatch {
   // Who sends first, then who receives: what is on its way counts for the receivers.
   const readAll = async (): Promise<void> => {
     const waiting = sources.nodes();
+    let busy = false;
     const readNext = async (): Promise<void> => {
-      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-        const networks = Object.entries((await statsOf(id))?.networks ?? {});
+      for (let id = waiting.pop(); id !== undefined && !busy; id = waiting.pop()) {
+        const networks = Object.entries((await statsOf(sources.docker, id))?.networks ?? {});
         for (const [name, { tx_bytes }] of networks) counters.read(`node ${id} ${name}`, tx_bytes);
       }
     };
-    await Promise.all(Array.from({ length: readsAtOnce }, readNext));
+    await Promise.all(
+      Array.from({ length: readsAtOnce }, () =>
+        readNext().catch((error: unknown) => {
+          busy = true;
+          throw error;
+        }),
+      ),
+    );
     await readProxy();
     counters.read('host', bridgeBytes(sources.networkId));
   };
-  let reading: Promise<void> = Promise.resolve();
+  let reading: Promise<void> | null = null;
+  // Never more than one at a time: on a busy host a reading may take longer than the time to the next.
   const next = (): Promise<void> => {
-    reading = reading.then(readAll);
+    reading ??= readAll().finally(() => {
+      reading = null;
+    });
     return reading;
   };
   const timer = setInterval(() => void next().catch(() => {}), intervalMs);
   timer.unref();
   return {
     async audit() {
+      await reading?.catch(() => {});
       await next();
       return {
         sentBytes: counters.sum('node '),
@@ -101,6 +107,20 @@ export function watchTraffic(sources: TrafficSources): TrafficWatch {
     },
     stop: () => clearInterval(timer),
   };
+}
+
+/** null: a container that is not there just now has said its last. Rejects where the engine gives no answer. */
+async function statsOf(docker: Docker, id: string): Promise<Stats | null> {
+  const asked = docker
+    .getContainer(id)
+    .stats({ stream: false, 'one-shot': true })
+    .then(
+      (stats) => ({ stats: stats as unknown as Stats }),
+      () => ({ stats: null }),
+    );
+  const answer = await within(asked, statsWithinMs);
+  if (answer === null) throw new Error(`the engine gave no counters within ${statsWithinMs} ms`);
+  return answer.stats;
 }
 
 function complaint({ share, throttledMs }: { share: number; throttledMs: number }): string | null {
