@@ -72,7 +72,7 @@ export const rows: readonly Requirement[] = [
     level: 'must',
     section: '5.4',
     role: 's',
-    quote: '`"item_hashes":[…] if count ≤ 500, else "children":[16 hashes]}`',
+    quote: '"item_hashes":[…] if count ≤ 500, else "children":[16 hashes]}`',
     reading:
       'The answer to sync_digest names request, root and prefix, counts and hashes the subtree, and lists its items (up to 500, ascending, with `rule_`) or else its 16 children.',
     ruling: 'Profile §8, State root and sync_digest; "All hex … lower case".',

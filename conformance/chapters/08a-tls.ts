@@ -147,7 +147,7 @@ export const rows: readonly Requirement[] = [
     level: 'must',
     section: '8.1',
     role: 's',
-    quote: '- cipher: TLS_AES_256_GCM_SHA384',
+    quote: '- "TLS_AES_256_GCM_SHA384"',
     reading:
       'A dialer that offers only another suite of TLS 1.3 is refused; one that prefers others, but has the right one, gets that.',
     mutants: ['tls-server-all-suites', 'tls-server-prefers-aes-128'],

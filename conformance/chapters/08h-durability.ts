@@ -167,7 +167,7 @@ export const rows: readonly Requirement[] = [
     level: 'must',
     section: 'F3',
     role: 'n',
-    quote: 'a torn last record is dropped, nothing before it is lost',
+    quote: 'a torn last record is dropped, nothing before it.',
     reading:
       'The file to which the last commit was appended is cut inside that commit (in a LevelDB also overwritten): the node starts, holds everything before it, the torn one whole or not at all, and keeps what it takes afterwards.',
     ruling:
