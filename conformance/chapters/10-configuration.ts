@@ -112,8 +112,7 @@ async function endOf(bench: Bench, { what, change }: Variant): Promise<FailedSta
 }
 
 function judge({ what, names }: Variant, end: FailedStart | null): void {
-  // A node does not end itself so: it was we, because it still ran.
-  if (end === null || end.signal === 'SIGKILL') late(`with ${what} the node still ran after 20 s`);
+  if (end === null) late(`with ${what} the node still ran after 20 s`);
   if (end.code !== 2) {
     const how = end.signal === null ? `with code ${end.code}` : `by ${end.signal}`;
     fail(`with ${what} the node ended ${how}, expected code 2`, end.stderr.slice(0, 10));
