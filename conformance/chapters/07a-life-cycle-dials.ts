@@ -1,10 +1,13 @@
 /** § 7.1 Connection life cycle: who is dialled again and who is not, which of two crossing connections stays, who never says hello. */
 
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '../../harness/wire/connection.ts';
 import { peerExchange } from '../../harness/wire/gossip.ts';
 import { handshake } from '../../harness/wire/handshake.ts';
 import type { Listener } from '../../harness/wire/listener.ts';
+import { credentialsOf } from '../../harness/wire/puppet.ts';
+import { openTcp, openTls } from '../../harness/wire/transport.ts';
 import type { Bench } from '../bench.ts';
 import { closedWith, stillServed, tryHandshake } from '../expect.ts';
 import { dialled, helloed, refuse } from '../peer-lists.ts';
@@ -28,6 +31,47 @@ async function dribble(connection: Connection, signal: AbortSignal): Promise<voi
     connection.sendRaw(Buffer.from('{'));
     await delay(500, undefined, { signal }).catch(() => {});
   }
+}
+
+const dropWithinMs = 12_000;
+
+/** "From TCP accept to upgraded: `handshake_timeout_s`, else the connection is dropped." How long each lasted; null: too long. */
+async function halfConnected(
+  node: NodeUnderTest,
+  puppet: Puppet,
+): Promise<[what: string, lastedMs: number | null][]> {
+  const half = 'GET / HTTP/1.1\r\nHost: node\r\nUpgrade: webso';
+  const lasts = async (
+    what: string,
+    open: () => Promise<Socket | null>,
+  ): Promise<[string, number | null]> => {
+    const socket = await open();
+    const from = performance.now();
+    if (socket === null) return [what, 0];
+    const gone = new Promise<number>((resolve) => {
+      socket.on('error', () => {}).on('close', () => resolve(performance.now() - from));
+    });
+    socket.resume();
+    const lastedMs = await Promise.race([gone, delay(dropWithinMs, null, { ref: false })]);
+    socket.destroy();
+    return [what, lastedMs];
+  };
+  const tls = async (): Promise<Socket | null> => {
+    const opened = await openTls(credentialsOf(puppet), node.address, { withinMs: 15_000 });
+    return opened.kind === 'refused' ? null : opened.socket;
+  };
+  return Promise.all([
+    lasts('a TCP connection without TLS', async () => {
+      const tcp = await openTcp(node.address, { withinMs: 15_000 });
+      return 'kind' in tcp ? null : tcp;
+    }),
+    lasts('a TLS connection without a request', tls),
+    lasts('half an upgrade request', async () => {
+      const socket = await tls();
+      socket?.write(half);
+      return socket;
+    }),
+  ]);
 }
 
 interface Crossing {
@@ -59,6 +103,11 @@ async function cross(bench: Bench, node: NodeUnderTest, crossing: Crossing): Pro
     return fail(`${what}: the connection that has to stay was refused: ${attempt.detail}`);
   if (goes !== null) await ended(goes, what, settled || !puppetIsLower);
   await stillServed(stays);
+  // "Who closes a newer one sends a heartbeat on the older at once, so that a dead one shows." The next is due after 30 s.
+  if (settled && !puppetIsLower) {
+    const beat = await stays.maybe((message) => message.payload?.gossip_type === 'heartbeat', 5_000);
+    if (beat === null) late(`${what}: no heartbeat came on the connection that stayed`);
+  }
   return stays;
 }
 
@@ -92,7 +141,12 @@ export const rows: readonly Requirement[] = [
     quote: 'No valid hello within `handshake_timeout_s` of the upgrade: close 4408.',
     reading:
       'Whoever says nothing, pings only or dribbles a hello is closed with 4408 after 5 s; a hello after 3.5 s is in time; meanwhile and afterwards others get in.',
-    mutants: ['no-hello-never-closed', 'no-hello-closed-1000', 'silent-count-as-peers'],
+    mutants: [
+      'no-hello-never-closed',
+      'no-hello-closed-1000',
+      'silent-count-as-peers',
+      'upgrade-awaited-for-ever',
+    ],
     needs: [],
     durationHintMs: 7_500,
     cpu: 0.4,
@@ -106,6 +160,7 @@ export const rows: readonly Requirement[] = [
         })),
       );
       const [pinging, dribbling] = [waiting[0]!.connection, waiting[1]!.connection];
+      const unfinished = halfConnected(node, await bench.puppet('unfinished'));
       const dribbled = dribble(dribbling, bench.signal);
       bench.step('others get in beside 50 that say nothing');
       const [slow, peer, observer] = await bench.puppets(3, 'talker');
@@ -124,6 +179,8 @@ export const rows: readonly Requirement[] = [
         await closedWith(connection, 4408, Math.max(500, at + 9_000 - performance.now()));
       }
       await dribbled;
+      for (const [what, lastedMs] of await unfinished)
+        if (lastedMs === null) late(`${what} was not dropped within ${dropWithinMs} ms`);
       for (const newcomer of await bench.puppets(5, 'newcomer')) await stillServed(await newcomer.peer(node));
       await stillServed(unhurried);
       return pass(
@@ -199,18 +256,24 @@ export const rows: readonly Requirement[] = [
     quote: 'if different nodes dialled them, the one dialled by the lower node_id stays',
     reading:
       'Where both ends dial, one persistent connection is left: that of the lower node_id, whichever came first; the other ends with 4409 and is not dialled again.',
-    mutants: ['crossing-both-stay', 'crossing-newer-stays', 'crossing-higher-stays', 'crossing-none-stays'],
+    mutants: [
+      'crossing-no-heartbeat',
+      'crossing-both-stay',
+      'crossing-newer-stays',
+      'crossing-higher-stays',
+      'crossing-none-stays',
+    ],
     needs: ['dial-back'],
     durationHintMs: 6_000,
     limitMs: 75_000,
     test: async (bench) => {
       const node = await bench.node();
       const [lower, higher] = await aroundNode(bench, node);
+      // A node at the end of the id space has neighbours on one side only; that side is enough then.
       const puppets = [...lower.slice(0, 2), ...higher.slice(0, 2)];
-      if (puppets.length < 4) fail(`no node id is below or above ${node.nodeId}`);
       const crossings = await Promise.all(
         puppets.map(async (puppet, index): Promise<Crossing> => {
-          const [settled, puppetIsLower] = [index % 2 === 0, index < 2];
+          const [settled, puppetIsLower] = [index % 2 === 0, puppet.nodeId < node.nodeId];
           const when = settled ? 'after the node’s dial was CONNECTED' : 'while the node’s dial shakes hands';
           const what = `a ${puppetIsLower ? 'lower' : 'higher'} node dials ${when}`;
           const listener = await puppet.listen(settled ? {} : { handshake: null });
@@ -231,7 +294,9 @@ export const rows: readonly Requirement[] = [
         if (listener.attempts.length > dials[index]!)
           fail(`${what}: dialled again beside the one that stayed`);
       for (const connection of left) await stillServed(connection);
-      return pass('of 4 pairs of crossing connections the one dialled by the lower node_id stayed');
+      return pass(
+        `of ${left.length} pairs of crossing connections the one dialled by the lower node_id stayed`,
+      );
     },
   },
   {

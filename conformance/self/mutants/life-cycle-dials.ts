@@ -37,6 +37,30 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['TOP-*', 'LIF-*'],
   },
   {
+    id: 'upgrade-awaited-for-ever',
+    kills: ['LIF-02'],
+    file: 'node/shell/listener.ts',
+    find: 'const timer = setTimeout(() => socket.destroy(), timeoutMs);',
+    replace: 'const timer = setTimeout(() => {}, timeoutMs);',
+    also: [
+      {
+        file: 'node/shell/listener.ts',
+        find: 'handshakeTimeout: options.handshakeTimeoutMs,',
+        replace: 'handshakeTimeout: 600_000,',
+      },
+    ],
+    note: 'never drops who connects and does not upgrade',
+    mayBreak: ['ENV-06', 'LIF-09'],
+  },
+  {
+    id: 'crossing-no-heartbeat',
+    kills: ['LIF-05'],
+    file: handshake,
+    find: '    sendHeartbeat(node, older);\n',
+    replace: '',
+    note: 'sends no heartbeat on the connection that stays when it refuses a second one',
+  },
+  {
     id: 'redials-never',
     kills: ['LIF-04', 'LIF-11'],
     file: dialing,
