@@ -171,14 +171,14 @@ export function checkpointBeside(
   signers: readonly Identity[],
   options: CheckpointOptions & { than: string; order: 'lower' | 'higher' },
 ): JsonObject {
-  for (let i = 0; i < 200; i += 1) {
+  for (let i = 0; i < 10_000; i += 1) {
     const checkpoint = buildCheckpoint(items, signers, {
       ...options,
       members: { ...options.members, variant: i },
     });
     if (String(checkpoint.hash) < options.than === (options.order === 'lower')) return checkpoint;
   }
-  throw new Error('no checkpoint with such a hash in 200 draws');
+  throw new Error('no checkpoint with such a hash in 10 000 draws');
 }
 
 /** Questions about the whole state, as a round asks them (and not answers). */

@@ -187,6 +187,8 @@ export const rows: readonly Requirement[] = [
         for (let i = 0; i < 4; i += 1) await timed(latencies, () => over.fence(15_000));
         await over.close();
         if (round % 3 === 1) await links.reset(bench.random.below(6));
+        // A sync connection that is idle for 30 s ends (profile §4).
+        await Promise.all(direct.map((connection) => connection.fence(15_000)));
       }
       const tookMs = await untilAllHold(bench, direct, 8, convergenceMs);
       if (tookMs === null)
