@@ -1,6 +1,7 @@
 /**
  * When which row runs. Rows that wait (60 s windows, 90 s silences) start first and all side by side; rows that compute share
- * the processors and start in order of length. Knows nothing of what a row does. A row that hangs costs its limit.
+ * the processors and start in order of length; the heaviest go one after the other beside them all, from the first moment on,
+ * because their sum decides how long a run takes. Knows nothing of what a row does. A row that hangs costs its limit.
  */
 
 export interface Job<T> {
@@ -17,6 +18,8 @@ export interface Bounds {
   cpu: number;
   /** Jobs under way, waiting ones included. */
   jobs: number;
+  /** Jobs with at least so much `cpu` run one at a time, and do not wait for the others to make room. */
+  alone?: number;
 }
 
 /** Starts jobs within the bounds; the promise of each job is there at once. `settled` resolves when all are through. */
@@ -40,21 +43,27 @@ export function schedule<T>(
   let pending = [...jobs].sort(earlierFirst);
   let cpu = 0;
   let running = 0;
+  let heavyRuns = false;
+  const isHeavy = (job: Job<T>): boolean => bounds.alone !== undefined && job.cpu >= bounds.alone;
   const startWhatFits = (): void => {
     let blocked = false;
     const left: Job<T>[] = [];
     for (const job of pending) {
-      const fits =
-        running < bounds.jobs && (job.cpu === 0 || (!blocked && (cpu === 0 || cpu + job.cpu <= bounds.cpu)));
-      if (!fits) {
+      const heavy = isHeavy(job);
+      const hasRoom = heavy
+        ? !heavyRuns
+        : job.cpu === 0 || (!blocked && (cpu === 0 || cpu + job.cpu <= bounds.cpu));
+      if (running >= bounds.jobs || !hasRoom) {
         // A big job that waits for room keeps the smaller ones behind it from taking that room again and again.
-        if (job.cpu > 0) blocked = true;
+        if (job.cpu > 0 && !heavy) blocked = true;
         left.push(job);
         continue;
       }
       cpu += job.cpu;
       running += 1;
+      heavyRuns ||= heavy;
       const done = (): void => {
+        if (heavy) heavyRuns = false;
         cpu = Math.max(0, Number((cpu - job.cpu).toFixed(6)));
         running -= 1;
         startWhatFits();

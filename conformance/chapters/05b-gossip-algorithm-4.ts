@@ -33,7 +33,7 @@ export const rows: readonly Requirement[] = [
     needs: ['start', 'instances'],
     durationHintMs: 16_000,
     limitMs: 90_000,
-    cpu: 1.5,
+    cpu: 0.7,
     test: async (bench) => {
       const nodes = await twentyNodes(bench);
       const observer = await bench.puppet('observer', { unrecorded: true });

@@ -58,7 +58,7 @@ export const rows: readonly Requirement[] = [
     needs: [],
     durationHintMs: 8_000,
     limitMs: 60_000,
-    cpu: 1,
+    cpu: 0.5,
     test: async (bench) => {
       const node = await bench.node();
       const [author, from, to] = await bench.puppets(3);

@@ -23,7 +23,7 @@ import type { NodeControl, NodeUnderTest } from '../target.ts';
 const killsWanted = 100;
 const lanes = 4;
 /** A node that takes a second to start, or a busy host, gets fewer. */
-const budgetMs = 12_000;
+const budgetMs = 9_000;
 const quietNode = {
   parameters: { commits_per_minute: 1_000_000, checkpoint_interval_s: 0, anti_entropy_interval_s: 0 },
 };
@@ -133,7 +133,7 @@ export const rows: readonly Requirement[] = [
       'restart-drops-last',
     ],
     needs: ['start', 'restart', 'instances'],
-    durationHintMs: 16_000,
+    durationHintMs: 12_000,
     limitMs: 90_000,
     cpu: 1,
     test: async (bench) => {

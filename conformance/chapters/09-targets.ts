@@ -135,7 +135,7 @@ export const rows: readonly Requirement[] = [
     needs: ['start', 'instances'],
     durationHintMs: 14_000,
     limitMs: 100_000,
-    cpu: 1.2,
+    cpu: 0.7,
     test: async (bench) => {
       const found: string[] = [];
       for (const size of sizes) {

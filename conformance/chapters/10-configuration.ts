@@ -172,7 +172,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start'],
     durationHintMs: 7_000,
-    cpu: 1,
+    cpu: 0.6,
     limitMs: 90_000,
     test: async (bench) => {
       bench.step(`${variants.length} bad configurations`);

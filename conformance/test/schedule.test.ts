@@ -60,6 +60,16 @@ describe('schedule', () => {
     expect(log.slice(0, 2)).to.deep.equal(['first', 'big']);
   });
 
+  it('runs the heaviest one after the other, without making them wait for the others', async () => {
+    const { jobs, log, most } = trace();
+    const heavy = [jobs('heavy-1', 10, 1, 40), jobs('heavy-2', 10, 1, 30), jobs('heavy-3', 10, 1, 20)];
+    const light = Array.from({ length: 8 }, (_, i) => jobs(`light-${i}`, 6, 0.5, 50));
+    await schedule([...light, ...heavy], { cpu: 2, jobs: 50, alone: 1 }).settled;
+    expect(log.indexOf('heavy-1')).to.be.at.most(4);
+    expect(log.filter((id) => id.startsWith('heavy'))).to.deep.equal(['heavy-1', 'heavy-2', 'heavy-3']);
+    expect(most()).to.be.at.most(3);
+  });
+
   it('goes on when a job throws, and hands the error on', async () => {
     const { jobs } = trace();
     const broken: Job<string> = {

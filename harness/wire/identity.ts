@@ -3,9 +3,9 @@
  * `authority.ts`.
  */
 
-import { createHash, createPrivateKey, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { encodeBase64 } from './base64.ts';
-import { pkcs8, publicKeyOf } from './ed25519.ts';
+import { privateKeyOf, publicKeyOf } from './ed25519.ts';
 
 export interface Identity {
   /** 32-byte RFC 8032 secret. */
@@ -47,9 +47,7 @@ export function identityFrom(seed: string | Uint8Array, agentId?: string): Ident
     publicKeyBase64: encodeBase64(publicKey),
     nodeId,
     agentId: agentId ?? `agent_${nodeId.slice(5, 17)}`,
-    keyPem: createPrivateKey({ key: pkcs8(secret), format: 'der', type: 'pkcs8' })
-      .export({ format: 'pem', type: 'pkcs8' })
-      .toString(),
+    keyPem: privateKeyOf(secret).export({ format: 'pem', type: 'pkcs8' }).toString(),
   };
 }
 
