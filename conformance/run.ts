@@ -22,6 +22,7 @@ import type { Terminal } from './report/terminal.ts';
 import { brokenAt, type Outcome, type Requirement, type Result } from './requirement.ts';
 import { type Bounds, schedule } from './schedule.ts';
 import { type Selection, select } from './select.ts';
+import { catchStrays } from './strays.ts';
 import { runMocha } from './suite.ts';
 import { type Crash, countsOf, judge, type Summary } from './summary.ts';
 import type { Target } from './target.ts';
@@ -64,6 +65,7 @@ export async function runConformance(
   terminal.started(chosen.length, target.description, options.seed);
   const gaps = gapsOf(whole, options.selection);
   for (const gap of gaps) terminal.note(gap);
+  const strays = catchStrays((text) => terminal.note(text));
   let done = 0;
   const outcomes = judgeRows(chosen, context, (result) => {
     done += 1;
@@ -72,6 +74,8 @@ export async function runConformance(
   await runMocha(chosen, catalogue, async (id) => (await outcomes.get(id)!).result);
   const judged = await Promise.all(outcomes.values());
   host.stop();
+  strays.off();
+  gaps.push(...strays.defects);
 
   const named = new Map(rows.map((row) => [row.id, row]));
   const transcripts = new Map<string, readonly TranscriptLine[]>();

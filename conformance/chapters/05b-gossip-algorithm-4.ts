@@ -2,9 +2,9 @@
 
 import type { Bench } from '../bench.ts';
 import { accepted, stateOf } from '../expect.ts';
+import { startNet } from '../net.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
-import type { NodeUnderTest } from '../target.ts';
 
 const size = 20;
 const broadcasts = 30;
@@ -35,7 +35,7 @@ export const rows: readonly Requirement[] = [
     limitMs: 90_000,
     cpu: 0.7,
     test: async (bench) => {
-      const nodes = await twentyNodes(bench);
+      const nodes = await startNet(bench, size, { anti_entropy_interval_s: 0, checkpoint_interval_s: 0 });
       const observer = await bench.puppet('observer', { unrecorded: true });
       const connections = await Promise.all(nodes.map((node) => observer.join(node)));
       await bench.sleep(5_000, 'twenty nodes find each other');
@@ -53,19 +53,6 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
-
-/** Started a few at a time; each knows the first ones and hears of the others from them. */
-async function twentyNodes(bench: Bench): Promise<NodeUnderTest[]> {
-  const parameters = { anti_entropy_interval_s: 0, checkpoint_interval_s: 0 };
-  const nodes: NodeUnderTest[] = [await bench.node({ parameters })];
-  while (nodes.length < size) {
-    bench.step(`starting node ${nodes.length + 1} of ${size}`);
-    const bootstrap = nodes.slice(0, 3).map(({ host, port, publicKey }) => ({ host, port, publicKey }));
-    const count = Math.min(4, size - nodes.length);
-    nodes.push(...(await bench.nodes(count, () => ({ parameters, bootstrap }))));
-  }
-  return nodes;
-}
 
 /** How many items each node holds, once nothing has changed for a while. */
 async function settledCounts(bench: Bench, connections: readonly Joined[]): Promise<number[]> {

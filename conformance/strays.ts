@@ -1,0 +1,41 @@
+/**
+ * Rejections that nobody waits for: a row may begin something beside its main course and end before that fails. Without a guard one
+ * such promise ends the whole run, and a node that hangs up at the right moment could cause it. Knows no row.
+ */
+
+import { AssertionError } from 'chai';
+import { Unseen } from '../harness/wire/inbox.ts';
+import { Judged } from './requirement.ts';
+
+export interface Strays {
+  /** Defects of the suite: they make the run inconclusive. */
+  readonly defects: readonly string[];
+  off(): void;
+}
+
+/**
+ * Catches them from now on. What a row would have said of the node (the row has its verdict already), or what its end cut off, is
+ * only noted; anything else is a defect of ours.
+ */
+export function catchStrays(note: (text: string) => void): Strays {
+  const defects: string[] = [];
+  // Mocha hands on what it does not know, so that one rejection may come twice.
+  const seen = new WeakSet<object>();
+  const onStray = (reason: unknown): void => {
+    if (typeof reason === 'object' && reason !== null) {
+      if (seen.has(reason)) return;
+      seen.add(reason);
+    }
+    const said = reason instanceof Error ? reason.message : String(reason);
+    const isOutcome =
+      reason instanceof Judged || reason instanceof Unseen || reason instanceof AssertionError;
+    if (isOutcome || (reason as Error | null)?.name === 'AbortError') {
+      note(`after a row was over: ${said}`);
+      return;
+    }
+    defects.push(`a promise of the suite failed and nobody waited for it: ${said}`);
+    note((reason as Error | null)?.stack ?? said);
+  };
+  process.on('unhandledRejection', onStray);
+  return { defects, off: () => process.off('unhandledRejection', onStray) };
+}
