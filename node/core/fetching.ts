@@ -4,7 +4,7 @@
  */
 import { announce, topicOf } from './announce.ts';
 import { isRefusal } from './error-code.ts';
-import { countFlux } from './flux.ts';
+import { countFlux, isBusy } from './flux.ts';
 import { isItemHash } from './forms.ts';
 import { type Gossip, gossipText, maxHashes } from './gossip-payload.ts';
 import { type Item, readItem } from './item.ts';
@@ -23,8 +23,31 @@ const missingRetries = 3;
 /** §7: items whose timestamp is within 60 s of the clock are announced when anti-entropy brought them. */
 const freshMs = 60_000;
 
-/** Sends the next request to a peer if none is in flight: up to 100 hashes that nobody else was asked for. */
+/** In a busy net what is wanted of a peer is gathered so long: an envelope costs the same for one hash and for forty. */
+const gatherMs = 40;
+
+/** Sends the next request to a peer if none is in flight, at once or with the next round of a busy node. */
 export function pump(node: NodeState, peer: Peer): void {
+  const { fetching } = peer;
+  if (fetching.inFlight || fetching.queue.size === 0) return;
+  const { rounds } = node.fetching;
+  if (!isBusy(node) || node.nowMs >= rounds.lastAtMs + gatherMs) {
+    rounds.lastAtMs = node.nowMs;
+    askNow(node, peer);
+    return;
+  }
+  rounds.waiting.add(peer);
+  if (rounds.due?.live) return;
+  rounds.due = node.deadlines.at(rounds.lastAtMs + gatherMs, () => {
+    rounds.lastAtMs = node.nowMs;
+    const waiting = [...rounds.waiting];
+    rounds.waiting.clear();
+    for (const gathered of waiting) askNow(node, gathered);
+  });
+}
+
+/** Up to 100 hashes that nobody else was asked for. */
+function askNow(node: NodeState, peer: Peer): void {
   const { fetching } = peer;
   while (!fetching.inFlight && fetching.queue.size > 0) {
     const batch: Want[] = [];

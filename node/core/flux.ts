@@ -9,6 +9,8 @@ export interface FluxState {
 }
 
 const windowMs = 1000;
+/** Items a second above which a node batches what it does, and a difference is mostly something on its way. */
+const busyFlux = 50;
 
 export function createFlux(): FluxState {
   return { sinceMs: 0, count: 0, last: 0 };
@@ -23,6 +25,10 @@ export function countFlux(node: NodeState): void {
 export function flux(node: NodeState): number {
   turn(node);
   return Math.max(node.flux.count, node.flux.last);
+}
+
+export function isBusy(node: NodeState): boolean {
+  return flux(node) > busyFlux;
 }
 
 function turn({ flux: state, nowMs }: NodeState): void {

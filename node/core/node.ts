@@ -21,7 +21,7 @@ import { type ItemRules, readItem } from './item.ts';
 import { parse } from './json.ts';
 import { CountLimits } from './limits.ts';
 import { detach, end, note } from './link.ts';
-import { scheduleRounds } from './reconcile.ts';
+import { createReconciling, scheduleRounds } from './reconcile.ts';
 import { RoutingTable } from './routing.ts';
 import { GossipCache, MessageIds } from './seen.ts';
 import { flush } from './sending.ts';
@@ -100,6 +100,7 @@ function createState(config: CoreConfig, world: World): NodeState {
     storing: createStoring(),
     announcing: createAnnouncing(),
     fetching: createFetching(),
+    reconciling: createReconciling(),
     flux: createFlux(),
     dialing: createDialing(),
     bootstraps: createBootstraps({ config, world, me }),

@@ -4,7 +4,7 @@
  */
 import type { Deadline } from './deadlines.ts';
 import { type Refusal, refuse } from './error-code.ts';
-import { flux } from './flux.ts';
+import { flux, isBusy } from './flux.ts';
 import { isDigest, isItemHash, isPrefix } from './forms.ts';
 import { list } from './gossip-payload.ts';
 import { isInteger } from './json.ts';
@@ -27,10 +27,9 @@ const wantedAtOnce = 1000;
 const answerMs = 10_000;
 /** "not again within 1 s for the same two roots" (§8); for other roots the next pull in turn waits as long. */
 const inTurnMs = 1000;
-/** Items a second by gossip above which a difference is mostly something on its way. */
-const busyFlux = 50;
-/** Then a pull looks at so many of the subtrees that differ, and leaves gossip so long to bring what is in them. */
-const sparseSubtrees = 2;
+/** Then a pull looks at one of the subtrees that differ, into all of them only so often, and leaves gossip so long. */
+const sparseSubtrees = 1;
+const wholeEveryMs = 2000;
 const graceMs = 400;
 
 /** Going down a peer's tree. One of `done` and `failed` is called at its end, once. */
@@ -61,8 +60,15 @@ export interface PeerReconciling {
   answered: Roots | null;
   /** A pull in turn that waits for its second to pass. */
   turnDue: Deadline | null;
-  /** The last sparse pull found what gossip did not bring: the next one looks everywhere. */
-  isBehind: boolean;
+}
+
+export interface ReconcilingState {
+  /** Monotonic ms of the last pull that looked everywhere. */
+  wholeAtMs: number;
+}
+
+export function createReconciling(): ReconcilingState {
+  return { wholeAtMs: Number.NEGATIVE_INFINITY };
 }
 
 interface Roots {
@@ -72,7 +78,7 @@ interface Roots {
 }
 
 export function createPeerReconciling(): PeerReconciling {
-  return { pull: null, asked: null, answered: null, turnDue: null, isBehind: false };
+  return { pull: null, asked: null, answered: null, turnDue: null };
 }
 
 /** "Every 1 s a node does so with one random peer that has `sync`." */
@@ -96,7 +102,7 @@ export function pull(node: NodeState, link: Link): void {
   const { reconciling } = link.peer;
   if (reconciling.pull || storeIsTroubled(node)) return;
   const mineAtStart = node.tree.root();
-  let isSparse = false;
+  let isOnItsWay = false;
   const ended = () => {
     reconciling.pull = null;
   };
@@ -107,15 +113,16 @@ export function pull(node: NodeState, link: Link): void {
     top: null,
     answeredRoot: (theirs, count) => {
       reconciling.answered = { mine: mineAtStart, theirs, atMs: node.nowMs };
-      isSparse = !reconciling.isBehind && isMostlyOnItsWay(node, count);
-      reconciling.isBehind = false;
+      isOnItsWay = isMostlyOnItsWay(node, count);
+      const isSparse = isOnItsWay && node.nowMs - node.reconciling.wholeAtMs < wholeEveryMs;
+      if (!isSparse) node.reconciling.wholeAtMs = node.nowMs;
       return isSparse;
     },
     found: (_prefix, hashes) => {
       // Wanted already, perhaps of a peer behind a cut link: this one is a further source.
       for (const hash of hashes) if (isWanted(node, hash)) want(node, link, hash, 'reconciled', false);
       const lacking = hashes.filter((hash) => isLacking(node, hash));
-      if (isSparse) lookAgain(node, link, lacking);
+      if (isOnItsWay) lookAgain(node, link, lacking);
       else for (const hash of lacking) want(node, link, hash, 'reconciled', false);
     },
     done: ended,
@@ -132,22 +139,19 @@ export function pull(node: NodeState, link: Link): void {
  * more than the items: each node would list its whole state to each other, time and again.
  */
 function isMostlyOnItsWay(node: NodeState, theirCount: number): boolean {
-  const perSecond = flux(node);
-  return perSecond > busyFlux && Math.abs(theirCount - node.tree.size) < 2 * perSecond;
+  return isBusy(node) && Math.abs(theirCount - node.tree.size) < 2 * flux(node);
 }
 
 function isLacking(node: NodeState, hash: string): boolean {
   return !(node.tree.has(hash) || isArriving(node, hash) || isWanted(node, hash));
 }
 
-/** What gossip has not brought by then is fetched; if that is most of it, the next pull looks everywhere. */
+/** What gossip has not brought by then is fetched. */
 function lookAgain(node: NodeState, link: Link, lacking: readonly string[]): void {
   if (lacking.length === 0) return;
   node.deadlines.at(node.nowMs + graceMs, () => {
     if (link.phase !== 'open') return;
-    const still = lacking.filter((hash) => isLacking(node, hash));
-    if (still.length * 2 > lacking.length) link.peer.reconciling.isBehind = true;
-    for (const hash of still) want(node, link, hash, 'reconciled', false);
+    for (const hash of lacking) if (isLacking(node, hash)) want(node, link, hash, 'reconciled', false);
   });
 }
 

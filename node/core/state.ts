@@ -13,7 +13,7 @@ import type { FluxState } from './flux.ts';
 import type { ItemRules } from './item.ts';
 import type { ByteBudget, CountLimits } from './limits.ts';
 import type { Received } from './message-types.ts';
-import type { PeerReconciling } from './reconcile.ts';
+import type { PeerReconciling, ReconcilingState } from './reconcile.ts';
 import type { Pending } from './requests.ts';
 import type { RoutingTable } from './routing.ts';
 import type { GossipCache, MessageIds } from './seen.ts';
@@ -153,6 +153,7 @@ export interface NodeState {
   readonly storing: StoringState;
   readonly announcing: AnnouncingState;
   readonly fetching: FetchingState;
+  readonly reconciling: ReconcilingState;
   readonly flux: FluxState;
   readonly dialing: DialingState;
   readonly bootstraps: BootstrapQuery[];

@@ -5,6 +5,8 @@
  * checkpoint roots can be told apart again after a restart.
  */
 import { addCommit } from './commits.ts';
+import type { Deadline } from './deadlines.ts';
+import { isBusy } from './flux.ts';
 import type { Item } from './item.ts';
 import { kept } from './json.ts';
 import { note } from './link.ts';
@@ -21,7 +23,6 @@ interface Arriving {
 }
 
 interface Batch {
-  readonly id: BatchId;
   /** No one was told, or will be at its end, that what it holds is durable. */
   relaxed: boolean;
   readonly items: Arriving[];
@@ -33,6 +34,8 @@ export interface StoringState {
   readonly arriving: Map<string, Arriving>;
   /** What this step has gathered so far. */
   gathering: Batch | null;
+  /** Items that their authors wait for, gathered over several steps while the node is busy. */
+  readonly commits: { batch: Batch | null; due: Deadline | null; writtenAtMs: number };
   readonly batches: Map<BatchId, Batch>;
   lastBatch: BatchId;
   /** Write down per batch which items it held: as long as there is a checkpoint whose set must be found again. */
@@ -49,6 +52,7 @@ export function createStoring(): StoringState {
   return {
     arriving: new Map(),
     gathering: null,
+    commits: { batch: null, due: null, writtenAtMs: Number.NEGATIVE_INFINITY },
     batches: new Map(),
     lastBatch: 0,
     recording: false,
@@ -57,6 +61,15 @@ export function createStoring(): StoringState {
     failedAtMs: Number.NEGATIVE_INFINITY,
   };
 }
+
+/**
+ * A busy node writes and syncs items of their authors at most so often. What becomes durable together is accepted together
+ * and shares one announce (§7: "items of one type accepted within 50 ms may share one"), and an announce is what costs a
+ * busy net most: each makes its way to every node three times over.
+ */
+const commitsEveryMs = 150;
+/** Beyond these nobody is kept waiting for the sake of a larger batch. */
+const commitsAtOnce = 100;
 
 /** More relayed items than these without a sync, and one is asked for. */
 const unsyncedLimit = 1000;
@@ -79,8 +92,7 @@ export function keep(node: NodeState, item: Item, acknowledged: boolean, waiter:
     arriving.waiters.push(waiter);
     return;
   }
-  const batch = gathering(node);
-  if (acknowledged) batch.relaxed = false;
+  const batch = acknowledged ? commitBatch(node) : gathering(node);
   const added = { item, waiters: [waiter] };
   batch.items.push(added);
   node.storing.arriving.set(item.hash, added);
@@ -108,20 +120,30 @@ export function keepRecords(node: NodeState, records: readonly StoreRecord[], wa
   batch.waiters.push(waiter);
 }
 
-/** At the end of a step: what it gathered goes to the store as one batch. */
+/** At the end of a step: what it gathered goes to the store. */
 export function handOver(node: NodeState): void {
   const { storing } = node;
-  const batch = storing.gathering;
-  if (!batch) return;
+  if (storing.gathering) write(node, storing.gathering);
   storing.gathering = null;
+  const { commits } = storing;
+  if (!commits.batch || (commits.due?.live && commits.batch.items.length < commitsAtOnce)) return;
+  node.deadlines.cancel(commits.due);
+  commits.writtenAtMs = node.nowMs;
+  write(node, commits.batch);
+  commits.batch = null;
+}
+
+function write(node: NodeState, batch: Batch): void {
+  const { storing } = node;
+  const id = ++storing.lastBatch;
   const items: StoredItem[] = batch.items.map(({ item }) => ({ hash: item.hash, bytes: item.bytes }));
   const records = batch.records.slice();
   if (storing.recording && items.length > 0) {
-    records.push([batchKey(batch.id), Buffer.from(items.map(({ hash }) => hash).join(''), 'hex')]);
-    storing.recorded.push(batch.id);
+    records.push([batchKey(id), Buffer.from(items.map(({ hash }) => hash).join(''), 'hex')]);
+    storing.recorded.push(id);
   }
-  storing.batches.set(batch.id, batch);
-  node.turn.effects.push({ kind: 'persist', batch: batch.id, relaxed: batch.relaxed, items, records });
+  storing.batches.set(id, batch);
+  node.turn.effects.push({ kind: 'persist', batch: id, relaxed: batch.relaxed, items, records });
 }
 
 /** The store has a batch: its items take effect. */
@@ -170,6 +192,17 @@ function syncRecord(node: NodeState): StoreRecord {
 
 function gathering(node: NodeState): Batch {
   const { storing } = node;
-  storing.gathering ??= { id: ++storing.lastBatch, relaxed: true, items: [], records: [], waiters: [] };
+  storing.gathering ??= { relaxed: true, items: [], records: [], waiters: [] };
   return storing.gathering;
+}
+
+/** Written at the end of this step, or a little later if the node is busy and has just written. */
+function commitBatch(node: NodeState): Batch {
+  const { commits } = node.storing;
+  if (commits.batch) return commits.batch;
+  commits.batch = { relaxed: false, items: [], records: [], waiters: [] };
+  const at = commits.writtenAtMs + commitsEveryMs;
+  // The end of the step in which it is due finds it dead and writes.
+  if (isBusy(node) && at > node.nowMs) commits.due = node.deadlines.at(at, () => {});
+  return commits.batch;
 }

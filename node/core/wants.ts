@@ -21,6 +21,8 @@ export interface Want {
 
 export interface FetchingState {
   readonly wants: Map<string, Want>;
+  /** A busy node asks in rounds; `waiting` for the next one. */
+  readonly rounds: { readonly waiting: Set<Peer>; due: Deadline | null; lastAtMs: number };
 }
 
 export interface PeerFetching {
@@ -37,7 +39,10 @@ const queueLimit = 4096;
 const sourceLimit = 16;
 
 export function createFetching(): FetchingState {
-  return { wants: new Map() };
+  return {
+    wants: new Map(),
+    rounds: { waiting: new Set(), due: null, lastAtMs: Number.NEGATIVE_INFINITY },
+  };
 }
 
 export function createPeerFetching(): PeerFetching {
@@ -51,7 +56,15 @@ export function isWanted(node: NodeState, hash: string): boolean {
 
 /** Is an item on its way to this node? Then an answer about it may wait (§7: "A holder that is itself fetching"). */
 export function isComing(node: NodeState, hash: string): boolean {
-  return isArriving(node, hash) || node.fetching.wants.get(hash)?.askedOf != null;
+  if (isArriving(node, hash)) return true;
+  const wanted = node.fetching.wants.get(hash);
+  if (!wanted) return false;
+  return wanted.askedOf !== null || isLinedUp(wanted);
+}
+
+function isLinedUp(wanted: Want): boolean {
+  for (const source of wanted.sources.keys()) if (source.fetching.queue.has(wanted.hash)) return true;
+  return false;
 }
 
 /**

@@ -5,6 +5,7 @@ import { cutCheckpoint } from '../checkpoint.ts';
 import { float } from '../json.ts';
 import { PrefixTree } from '../tree.ts';
 import {
+  bodies,
   createNet,
   epochS,
   gossip,
@@ -310,6 +311,33 @@ describe('core gossip', () => {
     puppets[0]!.answer(requests(links[0]!)[0]!, links[0]!);
     net.run(100);
     expect(node.core.counters.verifications).to.equal(verifications + 1);
+  });
+
+  it('gathers while it is busy: few announces and few requests for many items, and all of them arrive', () => {
+    const net = createNet(5);
+    const lifted = { commitsPerMinute: 1e9, bytesPerSecond: 1e9, checkpointIntervalMs: 0 };
+    const nodes: SimNode[] = [];
+    for (let i = 0; i < 10; i++) {
+      nodes.push(net.node(`n${i}`, { parameters: lifted, bootstrap: nodes.slice(0, 3) }));
+    }
+    net.until(() => nodes.every(({ core }) => core.status().peers === 9), 30_000, 'a full mesh');
+    const sent = () =>
+      nodes.reduce((sum, { core }) => sum + (core.counters.messages.get('out:gossip') ?? 0), 0);
+    const publish = (count: number, perSecond: number) => {
+      for (let i = 0; i < count; i++) {
+        const rule_hash = `rule_${sha256(String(net.random()))}`;
+        const payload = { ...bodies.commit, rule_hash };
+        nodes[i % 10]!.feed({ kind: 'publish', ticket: i, messageType: 'commit', payload });
+        net.run(1000 / perSecond);
+      }
+    };
+    publish(100, 200);
+    const before = sent();
+    publish(400, 200);
+    const perItem = (sent() - before) / 400;
+    // One by one each item costs about 28 announces, 9 requests and 9 responses.
+    expect(perItem).to.be.below(20);
+    net.until(() => nodes.every(({ core }) => core.status().items === 500), 10_000, 'convergence');
   });
 
   it('asks a holder that it hears of while the first has long been silent', () => {
