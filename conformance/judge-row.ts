@@ -17,6 +17,8 @@ export interface JudgedRow {
   transcript: readonly TranscriptLine[];
   /** The shared node that it used ended by itself; whoever did that is found by running the rows alone. */
   sharedCrash: Crash | null;
+  /** The host had little time left while the row ran: what it found amiss may be due to its neighbours. */
+  crowded: boolean;
 }
 
 const missingNeeds: Record<string, string> = {
@@ -27,8 +29,8 @@ const missingNeeds: Record<string, string> = {
   'dial-back': 'needs a node that can reach the tester',
 };
 
-/** How the wire says that time ran out; a refusal or an end is no matter of time. */
-const ranOut = / within \d+ ms/;
+/** How the wire says that time ran out, or that a connection never came about; a refusal with a code is no matter of time. */
+const ranOut = / within \d+ ms|refused \(closed\)/;
 
 /** Never rejects. `alone`: nothing is shared with other rows. */
 export async function judgeRow(row: Requirement, context: RunContext, alone = false): Promise<JudgedRow> {
@@ -37,7 +39,12 @@ export async function judgeRow(row: Requirement, context: RunContext, alone = fa
   if (missing.length > 0) {
     const because = `${missing.map((need) => missingNeeds[need]).join(', ')}: --address cannot give that`;
     const outcome: Outcome = { verdict: 'not-applicable', because, evidence: [] };
-    return { result: resultOf(row, context, outcome, startedAt), transcript: [], sharedCrash: null };
+    return {
+      result: resultOf(row, context, outcome, startedAt),
+      transcript: [],
+      sharedCrash: null,
+      crowded: false,
+    };
   }
   const bench = openBench(row, context, alone);
   const first = await Promise.race([attempt(row, bench), limit(row, bench), bench.crashed]);
@@ -50,7 +57,15 @@ export async function judgeRow(row: Requirement, context: RunContext, alone = fa
     result: resultOf(row, context, settled, startedAt),
     transcript: bench.transcript(),
     sharedCrash: bench.sharedCrash(),
+    crowded: settled.verdict !== 'pass' && isCrowded(context, startedAt, endedAt),
   };
+}
+
+const crowdedShare = 0.8;
+
+function isCrowded(context: RunContext, from: number, to: number): boolean {
+  const { seconds } = context.host.health(from, to);
+  return seconds.reduce((sum, { busy }) => sum + busy, 0) >= crowdedShare * Math.max(1, seconds.length);
 }
 
 /** That a process ended is heard of after its connections broke, and explains what could not be judged. */
@@ -110,9 +125,10 @@ async function inView(
   from: number,
   to: number,
 ): Promise<Outcome> {
+  if (outcome.verdict === 'pass') return outcome;
+  await delay(hostSampleMs);
   if (outcome.verdict !== 'fail') return outcome;
   if (outcome.timing === true) {
-    await delay(hostSampleMs);
     const health = context.host.health(from, to);
     if (health.overloaded)
       return { ...outcome, verdict: 'inconclusive', because: `${outcome.because}. ${health.because}` };

@@ -135,6 +135,7 @@ export function judgeRows(
     jobs: jobsAtOnce,
     alone: heavyCpu,
   },
+  hearAgain = hearAgainForMs,
 ): ReadonlyMap<string, Promise<JudgedRow>> {
   const finished = (judged: JudgedRow): JudgedRow => {
     onFinished(judged.result);
@@ -152,24 +153,53 @@ export function judgeRows(
     })),
     bounds,
   );
-  // What an overloaded host left open is asked once more when the others are through, one row at a time.
-  const inTurn = boundedStarts(1);
+  const again = secondHearing(settled, rows.length === 1 ? 0 : hearAgain, (row) => judgeRow(row, context));
   // A monitor's row is not judged before every other row has drawn out of the node what it could.
   return new Map(
     rows.map((row) => {
-      const outcome = outcomes
-        .get(row.id)!
-        .then((judged) =>
-          hostToBlame(judged) ? settled.then(() => inTurn(() => judgeRow(row, context))) : judged,
-        );
+      const outcome = outcomes.get(row.id)!.then((judged) => again(row, judged));
       if (!context.watch.holds(row.id)) return [row.id, outcome.then(finished)];
       return [row.id, settled.then(async () => finished(withWitnesses(row, await outcome, context)))];
     }),
   );
 }
 
-function hostToBlame({ result }: JudgedRow): boolean {
-  return result.verdict === 'inconclusive' && result.timing === true;
+/** Rows are heard again two at a time, for so long, and if they are few: a node that does badly everywhere does badly. */
+const hearAgainAtOnce = 2;
+const hearAgainForMs = 90_000;
+const hearAgainMost = 12;
+
+/**
+ * What went amiss because something came too late, or while the host had its hands full, is judged once more when all other
+ * rows are through, and that second hearing counts: beside fifty others even a good node may miss a moment. What an
+ * overloaded host left open is heard again however long it takes.
+ */
+function secondHearing(
+  settled: Promise<void>,
+  forMs: number,
+  judge: (row: Requirement) => Promise<JudgedRow>,
+): (row: Requirement, first: JudgedRow) => Promise<JudgedRow> {
+  const inTurn = boundedStarts(hearAgainAtOnce);
+  let since = 0;
+  let asking = 0;
+  void settled.then(() => {
+    since = performance.now();
+  });
+  return async (row, first) => {
+    const { verdict, timing, because } = first.result;
+    if (verdict === 'pass' || verdict === 'not-applicable') return first;
+    const isOpen = verdict === 'inconclusive' && timing === true;
+    if (!isOpen && (forMs === 0 || !(timing === true || first.crowded))) return first;
+    asking += 1;
+    await settled;
+    return inTurn(async () => {
+      if (!isOpen && (asking > hearAgainMost || performance.now() - since >= forMs)) return first;
+      const second = await judge(row);
+      if (second.result.verdict !== 'pass') return second;
+      const told = `${second.result.because} (at a second hearing; beside other rows: ${because})`;
+      return { ...second, result: { ...second.result, because: told } };
+    });
+  };
 }
 
 /** Joins what the monitor of this row saw on all connections of the run. */

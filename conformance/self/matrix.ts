@@ -222,7 +222,7 @@ async function judgeCommand(
   const host = watchHost(() => target.pids());
   try {
     const context: RunContext = { target, seed, host, watch: createWatch() };
-    const judged = await Promise.all(judgeRows(rows, context).values());
+    const judged = await Promise.all(judgeRows(rows, context, undefined, undefined, 0).values());
     return judged.map(({ result }) => result);
   } finally {
     host.stop();

@@ -143,6 +143,22 @@ describe('judging', function () {
     expect(because('GFM-07')).to.match(/no nothing within 50 ms/);
   });
 
+  it('hears a row again for which something came too late, beside others, and lets that count', async () => {
+    let hearings = 0;
+    const lateAtFirst = async () => (++hearings === 1 ? late('too slow') : pass('in time'));
+    const both = await judged(
+      [row('GRT-07', lateAtFirst), row('GFM-07', async () => late('always'))],
+      target,
+      outDir,
+    );
+    expect(verdictsOf(both)).to.deep.equal({ 'GRT-07': 'pass', 'GFM-07': 'fail' });
+    expect(both.results[0]!.because).to.contain('beside other rows: too slow');
+    hearings = 0;
+    const alone = await judged([row('GRT-07', lateAtFirst)], target, outDir);
+    expect(verdictsOf(alone)).to.deep.equal({ 'GRT-07': 'fail' });
+    expect(hearings).to.equal(1);
+  });
+
   it('charges the end of a node to the row that used it, and gives the others a new one', async () => {
     const end = async (bench: Bench): Promise<void> => {
       const node = await bench.shared();
