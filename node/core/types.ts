@@ -96,7 +96,7 @@ export interface Restored {
 
 export type Input =
   | { kind: 'start'; restored: Restored }
-  /** An inbound connection was upgraded. `certificate`: the peer's DER, chain already verified by TLS. */
+  /** An inbound connection was upgraded. `certificate`: the peer's DER, proved by the shell. */
   | { kind: 'accepted'; link: LinkId; certificate: Uint8Array }
   /** An own dial was upgraded. */
   | { kind: 'dialed'; dial: DialId; link: LinkId; certificate: Uint8Array }

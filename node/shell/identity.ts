@@ -25,8 +25,8 @@ export interface OwnIdentity {
   caCertificate: Uint8Array;
   authority: Authority;
   sign(message: Uint8Array): Uint8Array;
-  /** For TLS: the same key and certificates as PEM. */
-  pem: { key: string; certificate: string; ca: string };
+  /** For TLS: the same key and certificate as PEM. */
+  pem: { key: string; certificate: string };
 }
 
 type CheckingWorld = Pick<World, 'verify' | 'sha256' | 'wallMs'>;
@@ -77,7 +77,7 @@ export function loadIdentity(
     caCertificate,
     authority,
     sign: signing.signer(seed, publicKey),
-    pem: { key: keyPem, certificate: pemOf(certificate), ca: pemOf(caCertificate) },
+    pem: { key: keyPem, certificate: pemOf(certificate) },
   };
 }
 

@@ -41,7 +41,8 @@ export function listen(options: ListenerOptions): Promise<Listener> {
   const server = createServer({
     ...secureOptions(options.pem),
     requestCert: true,
-    rejectUnauthorized: true,
+    // `isProof` is what rejects.
+    rejectUnauthorized: false,
     handshakeTimeout: options.handshakeTimeoutMs,
     // Our own bound runs from the accept to the upgrade; these would only be timers beside it.
     headersTimeout: 0,

@@ -7,15 +7,8 @@ export const mutants: readonly Mutant[] = [
     id: 'tls-any-certificate',
     kills: ['TLS-05'],
     file: 'node/shell/listener.ts',
-    find: 'rejectUnauthorized: true,',
-    replace: 'rejectUnauthorized: false,',
-    also: [
-      {
-        file: 'node/shell/listener.ts',
-        find: 'if (!certificate || !options.isProof(certificate))',
-        replace: 'if (!certificate)',
-      },
-    ],
+    find: 'if (!certificate || !options.isProof(certificate))',
+    replace: 'if (!certificate)',
     note: 'takes any client certificate',
     mayBreak: ['TLS-04', 'TLS-06'],
   },

@@ -320,7 +320,6 @@ describe('shell: sockets', () => {
       pem: {
         key: readFileSync(a.keyFile, 'utf8'),
         certificate: readFileSync(a.certificateFile, 'utf8'),
-        ca: readFileSync(a.caFile, 'utf8'),
       },
       handshakeTimeoutMs: 1000,
       isProof: () => true,
