@@ -9,6 +9,12 @@ import { openRun } from '../harness/run-record.ts';
 import type { Target } from './target.ts';
 import { type InstancesTarget, openInstancesTarget } from './target-instances.ts';
 
+/**
+ * Where processors are scarce the nodes step back behind the tester: a judge that is late sees late answers. It costs a node
+ * nothing where there is room.
+ */
+const niceness = 4;
+
 export interface CommandTarget extends InstancesTarget {
   command: NodeCommand;
 }
@@ -25,7 +31,7 @@ export async function openCommandTarget(options: CommandTarget): Promise<Target>
     run,
     nodeAddress: () => addresses.next(),
     puppetAddress: () => addresses.next(),
-    prepare: (spec, context, hooks) => prepareInstance(run, { ...spec, command }, context, hooks),
+    prepare: (spec, context, hooks) => prepareInstance(run, { ...spec, command, niceness }, context, hooks),
     release: () => addresses.release(),
   });
 }

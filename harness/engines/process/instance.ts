@@ -27,6 +27,8 @@ export interface InstanceSpec extends NodeFiles {
   configText?: string;
   /** Start it even where another process listens on its address (its probes would reach that one). */
   addressMayBeInUse?: boolean;
+  /** How far its process steps back where processors are scarce, 0 (default) to 19. */
+  niceness?: number;
   /** stderr into a file of its own (`<name>.stderr.log`) instead of the common log. */
   splitStderr?: boolean;
 }
@@ -114,6 +116,7 @@ function circumstancesOf(
     stderrFile: spec.splitStderr ? join(dirname(logFile), `${spec.name}.stderr.log`) : null,
     readyWithinMs: spec.readyWithinMs ?? defaultReadyWithinMs,
     addressMayBeInUse: spec.addressMayBeInUse ?? false,
+    niceness: spec.niceness ?? 0,
     context,
     onState: hooks.onState ?? (() => {}),
     probePauseMs: hooks.probePauseMs ?? (() => defaultProbePauseMs),

@@ -6,6 +6,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endByEnvironment, membersOf, signalGroup } from '../../os-process.ts';
 import type { NodeFolder } from './node-files.ts';
@@ -24,27 +25,39 @@ export interface Exit {
 
 /**
  * Starts the process in a group of its own, so that the children of a foreign command end with it. `pid` of the result is
- * undefined where there is no such program; the reason comes by its `error` event.
+ * undefined where there is no such program; the reason comes by its `error` event. `niceness`: how far it steps back where
+ * processors are scarce, 0 to 19.
  */
 export function launch(
   command: NodeCommand,
   files: NodeFolder,
   logFile: string,
   stderrFile: string | null,
+  niceness = 0,
 ): ChildProcess {
   const [program, ...words] = 'argv' in command ? command.argv : ['/bin/sh', '-c', command.shell];
   if (program === undefined) throw new Error('an empty command');
   const out = openLog(logFile);
   const err = stderrFile === null ? out : openLog(stderrFile);
   try {
-    return spawn(program, words, {
+    const started = spawn(program, words, {
       env: environment(files),
       stdio: ['ignore', out, err],
       detached: true,
     });
+    if (niceness !== 0 && started.pid !== undefined) stepBack(started.pid, niceness);
+    return started;
   } finally {
     closeSync(out);
     if (err !== out) closeSync(err);
+  }
+}
+
+function stepBack(pid: number, niceness: number): void {
+  try {
+    setPriority(pid, niceness);
+  } catch {
+    // It has ended already, or may not be touched: then it runs as everything else does.
   }
 }
 

@@ -38,6 +38,7 @@ export interface Circumstances {
   stderrFile: string | null;
   readyWithinMs: number;
   addressMayBeInUse: boolean;
+  niceness: number;
   context: SecureContext;
   onState: (state: NodeState, detail?: string) => void;
   probePauseMs: () => number;
@@ -85,7 +86,7 @@ export function lifeOf(circumstances: Circumstances): Life {
 
 /** Resolves when there is a process. UsageError where there can be none. */
 export async function start(life: Life): Promise<void> {
-  const { run, name, listen, command, files, logFile, stderrFile } = life.of;
+  const { run, name, listen, command, files, logFile, stderrFile, niceness } = life.of;
   if (life.child !== null) throw new Error(`${name} is already running`);
   Object.assign(life, { state: 'planned', failure: null, exit: null, readyAt: null, told: false });
   if (!life.of.addressMayBeInUse && !(await isFree(listen))) {
@@ -93,7 +94,7 @@ export async function start(life: Life): Promise<void> {
   }
   if (life.over) throw new Error(`${name} was stopped for good`);
   remark(logFile, 'start');
-  const started = launch(command, files, logFile, stderrFile);
+  const started = launch(command, files, logFile, stderrFile, niceness);
   life.startedAt = performance.now();
   if (started.pid === undefined) {
     const [error] = (await once(started, 'error')) as [NodeJS.ErrnoException];
