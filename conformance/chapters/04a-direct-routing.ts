@@ -13,6 +13,7 @@ import type { Json } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, answerTo, query, served, stillServed, untilServed } from '../expect.ts';
+import { reportedFirst } from '../order.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, inconclusive, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -195,6 +196,7 @@ export const rows: readonly Requirement[] = [
       'unknown-type-silent',
       'unknown-type-malformed',
       'unknown-type-inherited',
+      'unknown-type-first',
     ],
     needs: [],
     durationHintMs: 1_500,
@@ -213,6 +215,8 @@ export const rows: readonly Requirement[] = [
         }
         await stillServed(connection);
       }
+      const pairs = (['signature', 'stale', 'repeated'] as const).map((first) => [first, 'type'] as const);
+      await reportedFirst(bench, node, observer!, pairs);
       return pass(
         `${unknownTypes.length} unknown types on 2 connections got UNKNOWN_TYPE, both still answer`,
       );

@@ -6,6 +6,7 @@ import { announce, hello, stateSummary } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Json } from '../../harness/wire/json.ts';
 import { type Attempt, answerTo, closedWith, refusedWithTwin, stillServed, tryHandshake } from '../expect.ts';
+import { pairsBeforeHello, pairsOf, reportedFirst } from '../order.ts';
 import { capabilities } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import { type Changes, helloRefused } from './07b-handshake.ts';
@@ -24,6 +25,7 @@ export const rows: readonly Requirement[] = [
       'sender-key-trusted',
       'sender-node-id-trusted',
       'sender-agent-trusted',
+      'size-before-identity',
     ],
     needs: [],
     durationHintMs: 2_000,
@@ -53,6 +55,7 @@ export const rows: readonly Requirement[] = [
       ];
       for (const [what, lie] of lies)
         await helloRefused(bench, puppet!, node, what, lie, 'IDENTITY_MISMATCH', 4401);
+      await reportedFirst(bench, node, puppet!, pairsOf('identity'));
       return pass(`${lies.length} false identities refused with 4401, the true one accepted after each`);
     },
   },
@@ -174,7 +177,7 @@ export const rows: readonly Requirement[] = [
     quote: "Anything else before the peer's `hello`: `HANDSHAKE_REQUIRED`, close 4400",
     reading:
       'A first message that is no hello gets HANDSHAKE_REQUIRED, the connection is closed with 4400 and its slot freed.',
-    mutants: ['early-messages-answered', 'handshake-required-stays-open'],
+    mutants: ['early-messages-answered', 'handshake-required-stays-open', 'handshake-before-signature'],
     needs: [],
     durationHintMs: 3_000,
     test: async (bench) => {
@@ -199,7 +202,10 @@ export const rows: readonly Requirement[] = [
       const after = await tryHandshake(puppet, node);
       if (!after.accepted)
         fail(`after eight refused connections the peer finds no slot: ${after.detail}`, after);
-      return pass('8 early messages were refused and closed, the slots are free');
+      const pairs = await reportedFirst(bench, node, await bench.puppet('hasty'), pairsBeforeHello);
+      return pass(
+        `8 early messages and ${pairs} with a second fault were refused and closed, the slots are free`,
+      );
     },
   },
   {

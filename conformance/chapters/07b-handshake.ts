@@ -6,6 +6,7 @@ import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Json } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { type Attempt, refusedWithTwin, tryHandshake } from '../expect.ts';
+import { pairsOf, reportedFirst } from '../order.ts';
 import { capabilities, type Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -144,6 +145,7 @@ export const rows: readonly Requirement[] = [
       'version-exact',
       'version-newline',
       'version-other-digits',
+      'identity-before-version',
     ],
     needs: [],
     durationHintMs: 3_000,
@@ -190,6 +192,7 @@ export const rows: readonly Requirement[] = [
         const attempt = await tryHandshake(puppet, node, options);
         if (!attempt.accepted) fail(`version ${version} was refused: ${attempt.detail}`, attempt);
       }
+      await reportedFirst(bench, node, await bench.puppet('stranger'), pairsOf('version'));
       return pass(`${versions.length} foreign versions refused with 4426, 1.0, 1.7 and 1.12 accepted`);
     },
   },

@@ -179,6 +179,8 @@ export const rows: readonly Requirement[] = [
       'gossip-unverified',
       'sync-unverified',
       'commits-alone-verified',
+      'heartbeats-unverified',
+      'summaries-unverified',
     ],
     needs: [],
     durationHintMs: 1_500,

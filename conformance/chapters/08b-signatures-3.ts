@@ -5,6 +5,7 @@ import { flippedBit, resigned, tampered } from '../../harness/wire/envelope.ts';
 import { itemOf } from '../../harness/wire/items.ts';
 import { float, type JsonObject } from '../../harness/wire/json.ts';
 import { accepted, closedWith, query, refusedWithTwin, served, stillServed } from '../expect.ts';
+import { commitKind, digestKind, pairsOf, reportedFirst } from '../order.ts';
 import { attempt, mismatch, probe, probeEnvelope, relayed } from '../probe.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
@@ -60,6 +61,7 @@ export const rows: readonly Requirement[] = [
       'bad-signature-closes',
       'bad-messages-never-close',
       'bad-count-never-ends',
+      'stale-before-signature',
     ],
     needs: [],
     durationHintMs: 13_500,
@@ -86,6 +88,7 @@ export const rows: readonly Requirement[] = [
         fail('a commit with a bad signature was answered INVALID_SIGNATURE, but taken');
       // Its id is not remembered either: the same message with its true signature is a new one.
       await accepted(connection, good);
+      await reportedFirst(bench, node, puppet, pairsOf('signature'));
       const first = await puppet.join(node);
       const second = await puppet.join(node);
       for (const one of [first, second]) await offend(one, 60);
@@ -127,9 +130,16 @@ export const rows: readonly Requirement[] = [
       'stale-without-now',
       'stale-now-in-ms',
       'replays-of-last-hundred',
+      'ids-for-half-a-minute',
+      'ids-forgotten-with-last-connection',
+      'ids-forgotten-at-new-connection',
+      'unknown-type-remembered',
+      'digest-form-before-stale',
+      'item-form-before-stale',
     ],
     needs: [],
-    durationHintMs: 2_500,
+    durationHintMs: 44_000,
+    cpu: 0.1,
     test: async (bench) => {
       const node = await bench.shared();
       const [puppet, other] = await bench.puppets(2);
@@ -150,6 +160,7 @@ export const rows: readonly Requirement[] = [
           fail(`${what}: details.now is ${JSON.stringify(now)}, no clock in seconds`);
       };
       const first = probeEnvelope(connection);
+      const firstAt = performance.now();
       if (!(await attempt(connection, first)).accepted) fail('a fresh message was refused');
       await stale(connection, 'the same message again', first);
       await stale(elsewhere, "the same message on another of the peer's connections", first);
@@ -158,12 +169,25 @@ export const rows: readonly Requirement[] = [
       if (!(await probe(stranger, {}, { messageId: first.message_id })).accepted)
         fail("another peer's message was refused because somebody had used its id");
 
+      const newcomer = await puppet!.join(node);
+      for (const where of [newcomer, connection])
+        await stale(where, 'a message from before another connection of the peer', first);
+      await newcomer.close();
+
       bench.step('an id that was refused before');
       const malformed = probeEnvelope(connection, { prefix: 'no hex' });
       if ((await attempt(connection, malformed)).accepted) fail('a prefix that is no hex was accepted');
       const mended = probeEnvelope(connection, {}, { messageId: malformed.message_id });
       const outcome = await attempt(connection, mended);
       if (!outcome.accepted) fail(`an id whose message was refused was not free again: ${outcome.detail}`);
+      const unknown = connection.send('no_such_type', {});
+      await connection.answer(unknown);
+      const known = await probe(connection, {}, { messageId: unknown });
+      if (!known.accepted)
+        fail(`an id whose message was of an unknown type was not free again: ${known.detail}`);
+
+      for (const kind of [digestKind, commitKind])
+        await reportedFirst(bench, node, puppet!, [...pairsOf('stale'), ...pairsOf('repeated')], kind);
 
       const now = Math.floor(Date.now() / 1000);
       for (const off of [-310, 310, -3_600, 86_400 * 365]) {
@@ -187,7 +211,16 @@ export const rows: readonly Requirement[] = [
       for (let i = 0; i < 300; i += 1) connection.sendEnvelope(probeEnvelope(connection));
       await connection.fence(15_000);
       await stale(connection, 'a message of 300 messages ago', first);
-      return pass('replays and messages 310 s off were STALE with details.now, twins 290 s off in order');
+      bench.step('the first again after the last connection of its sender ended');
+      for (const one of [connection, elsewhere]) await one.close();
+      const back = await puppet!.join(node);
+      await stale(back, 'a message from before the last connection of the peer ended', first);
+      await back.close();
+      await bench.sleep(firstAt + 41_000 - performance.now(), 'ids are remembered for 600 s');
+      await stale(await puppet!.join(node), 'a message of 41 s ago', first);
+      return pass(
+        'replays, one of 41 s ago too, and messages 310 s off were STALE, twins 290 s off in order',
+      );
     },
   },
   {

@@ -11,6 +11,7 @@ import {
 import type { Item } from '../../harness/wire/items.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import { accepted, query, served, stillServed, untilServed } from '../expect.ts';
+import { commitKind, pairsOverLimit, queryKind, reportedFirst } from '../order.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, inconclusive, late, pass, type Requirement } from '../requirement.ts';
 
@@ -104,6 +105,9 @@ export const rows: readonly Requirement[] = [
       'limit-closes',
       'retry-after-missing',
       'retry-after-milliseconds',
+      'limits-before-stale',
+      'item-form-before-limit',
+      'limits-before-signature',
     ],
     needs: [],
     durationHintMs: 2_500,
@@ -138,6 +142,7 @@ export const rows: readonly Requirement[] = [
       for (const item of surplus)
         limited(await submit(connection, item), `an eleventh ${item.envelope.message_type}`);
       await accepted(connection, ten[9]!, 'known');
+      await reportedFirst(bench, node, author, pairsOverLimit, commitKind);
       await stillServed(connection);
       for (const item of surplus)
         if ((await served(observer, item.hash)) !== null)
@@ -163,6 +168,8 @@ export const rows: readonly Requirement[] = [
       'peer-requests-uncounted',
       'queries-refused-counted',
       'sync-counted',
+      'limits-before-stale',
+      'query-form-before-limit',
     ],
     needs: [],
     durationHintMs: 2_500,
@@ -183,6 +190,7 @@ export const rows: readonly Requirement[] = [
       await useUpQueries(connection);
       limited(await connection.request('query', byHash), 'query 31');
       limited(await connection.request('peer_request', peerRequest(asker!.nodeId)), 'peer_request 31');
+      await reportedFirst(bench, node, asker!, pairsOverLimit, queryKind);
       bench.step('ten items beside them');
       await useUpItems(connection, asker!);
       limited(await submit(connection, asker!.commit()), 'commit 11');

@@ -7,6 +7,7 @@ import { itemRequest } from '../../harness/wire/gossip.ts';
 import { commitOfSize } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
 import { accepted, answerTo, closedWith, endedBy, query, refusedWithTwin, tryHandshake } from '../expect.ts';
+import { pairsOf, reportedFirst } from '../order.ts';
 import { attempt, probeEnvelope } from '../probe.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
@@ -48,6 +49,7 @@ export const rows: readonly Requirement[] = [
       'payload-limit-by-characters',
       'payload-limit-by-wire-bytes',
       'payload-limit-off-by-one',
+      'signature-before-size',
     ],
     needs: [],
     durationHintMs: 2_500,
@@ -119,6 +121,7 @@ export const rows: readonly Requirement[] = [
         if (!outcome.accepted)
           fail(`a payload of 60 000 canonical bytes, of ${what}, was refused: ${outcome.detail}`);
       }
+      await reportedFirst(bench, node, await bench.puppet('large'), pairsOf('size'));
       bench.step('a small payload in much white space');
       const spaced = await white.join(node);
       const wide = written(probeEnvelope(spaced, { list: Array.from({ length: 400 }, (_, i) => i) }), {

@@ -4,6 +4,7 @@ import { buildEnvelope, type Overrides, tampered } from '../../harness/wire/enve
 import { float, type Json, JsonFloat } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, answerTo, refusedWithTwin, served, stillServed } from '../expect.ts';
+import { pairsOf, reportedFirst } from '../order.ts';
 import { attempt, probe, probeEnvelope } from '../probe.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
@@ -161,6 +162,7 @@ export const rows: readonly Requirement[] = [
       'sender-unchecked',
       'version-not-required',
       'malformed-closes',
+      'version-before-shape',
     ],
     needs: [],
     durationHintMs: 2_500,
@@ -205,6 +207,7 @@ export const rows: readonly Requirement[] = [
           twin: () => probe(connection, {}, { version: '1.7' }),
         });
       }
+      await reportedFirst(bench, node, puppet, pairsOf('shape'));
       bench.step('a commit without its message_id');
       const item = puppet.commit({}, { messageId: undefined });
       const outcome = await attempt(connection, item.envelope);
