@@ -16,7 +16,7 @@ export const rows: readonly Requirement[] = [
     role: 'b',
     quote: 'When nodes connect, they exchange peer lists:',
     reading:
-      'On a persistent connection, whoever dialled it, the node sends one peer_exchange without request_id after its state_summary.',
+      'On a persistent connection, whoever dialled it, the node sends one peer_exchange without request_id after its state_summary; on those of the other types none that was not asked for.',
     ruling:
       'Profile §4: "On a persistent connection both then send one `peer_exchange` (`request_id` absent)."',
     mutants: [
@@ -26,6 +26,7 @@ export const rows: readonly Requirement[] = [
       'peer-exchange-with-request-id',
       'peer-exchange-before-summary',
       'peer-exchange-twice',
+      'peer-exchange-on-all-types',
     ],
     needs: ['start', 'dial-back'],
     durationHintMs: 2_000,
@@ -46,7 +47,15 @@ export const rows: readonly Requirement[] = [
       await checkOneExchange(asAcceptor, await unasked(bench, asAcceptor, 'as acceptor'));
       const asDialer = await dialled(bench, 'a listed peer', listener, 15_000);
       await checkOneExchange(asDialer, await unasked(bench, asDialer, 'as dialer'));
-      return pass('one peer_exchange after the state_summary, as acceptor and as dialer');
+      for (const type of ['sync', 'gossip', 'bootstrap'] as const) {
+        const other = await dialling!.join(node, { type });
+        await other.fence();
+        const [exchange] = other.seen('peer_exchange');
+        if (exchange !== undefined)
+          fail(`a peer_exchange that nobody asked for came on a ${type} connection`, exchange.text);
+        await other.close();
+      }
+      return pass('one peer_exchange after the state_summary, as acceptor and as dialer, on persistent ones');
     },
   },
   {

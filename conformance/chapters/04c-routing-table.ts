@@ -113,15 +113,25 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: 'if self.should_replace(bucket.lru):',
     reading:
-      'A full bucket of live entries takes no newcomer; a dead least recent one makes way for a newcomer that was met, not for one only heard of.',
+      'A full bucket of live entries takes no newcomer; a dead least recent one makes way for a newcomer that was met, not for one only heard of; so does one that was silent for 90 s.',
     ruling:
       'Profile §5: "A newcomer replaces the least recently seen entry only if that entry failed its last dial, was silent for 90 s, or was never verified; an unverified newcomer never alters or evicts a verified entry."',
-    mutants: ['routing-always-replaces', 'routing-never-replaces', 'routing-unverified-evicts'],
-    needs: ['start', 'dial-back'],
-    durationHintMs: 9_000,
-    limitMs: 75_000,
-    cpu: 0.05,
+    mutants: [
+      'routing-always-replaces',
+      'routing-never-replaces',
+      'routing-unverified-evicts',
+      'routing-silent-stay',
+    ],
+    needs: ['start', 'dial-back', 'instances'],
+    durationHintMs: 94_000,
+    limitMs: 160_000,
+    cpu: 0,
     test: async (bench) => {
+      const silent = silentMakesWay(bench);
+      let misjudged: unknown = null;
+      silent.catch((error: unknown) => {
+        misjudged = error;
+      });
       const node = await bench.node({ parameters: { bucket_size: 3 } });
       const [a, b, c, late_, heard, heardLater, taken] = await sameBucket(bench, node, 7);
       const mark = async (name: string): Promise<Puppet> => sameBucketNot(bench, node, name);
@@ -173,7 +183,11 @@ export const rows: readonly Requirement[] = [
         15_000,
         () => takenRefuses.accepts.length > 0,
       );
-      return pass('live entries stayed, a dead one made way for a newcomer that was met and for no other');
+      if (misjudged !== null) throw misjudged;
+      await silent;
+      return pass(
+        'live entries stayed; a dead one and one silent for 90 s made way for a newcomer that was met, for no other',
+      );
     },
   },
   {
@@ -259,6 +273,36 @@ async function meetAndLeave(bench: Bench, node: NodeUnderTest, puppet: Puppet): 
   await connection.fence();
   await connection.close();
   return listener;
+}
+
+/** In a bucket of one entry: who was met and said nothing for 90 s makes way, though no dial of it ever failed. */
+async function silentMakesWay(bench: Bench): Promise<void> {
+  // One peer is enough for it: nobody is dialled, so the entry can fail no dial.
+  const node = await bench.node({ parameters: { bucket_size: 1, target_peers: 1 } });
+  await (await sameBucketNot(bench, node, 'holder')).peer(node);
+  const [entered, newcomer] = await sameBucket(bench, node, 2);
+  const asker = await sameBucketNot(bench, node, 'asker');
+  const meet = async (puppet: Puppet): Promise<void> => {
+    const connection = await puppet.join(node, { address: puppet.address });
+    await connection.fence();
+    await connection.close();
+  };
+  const isListed = async (puppet: Puppet): Promise<boolean> => {
+    const observer = await asker.join(node);
+    const peers = await askForPeers(observer);
+    await observer.close();
+    return addressesOf(peers, puppet).length > 0;
+  };
+  await meet(entered!);
+  const from = performance.now();
+  if (!(await isListed(entered!))) fail('a node that was met is not listed');
+  await bench.sleep(from + 90_700 - performance.now(), 'an entry is silent for 90 s');
+  for (let i = 0; i < 4; i += 1) {
+    await meet(newcomer!);
+    if (await isListed(newcomer!)) return;
+    await bench.sleep(700, 'a busy node may have heard of the end of the connection later');
+  }
+  fail('a newcomer that was met does not take the place of an entry that was silent for 90 s');
 }
 
 /** Resident memory of the node's process; 0 where it cannot be read. */

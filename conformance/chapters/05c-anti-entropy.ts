@@ -1,7 +1,10 @@
 /** § 5.4 Anti-entropy: the rounds of a node, its answers about subtrees, and the state root. */
 
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { resigned, signingBytes } from '../../harness/wire/envelope.ts';
 import { digestRequest } from '../../harness/wire/gossip.ts';
-import type { Item } from '../../harness/wire/items.ts';
+import { type Item, itemOf } from '../../harness/wire/items.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import { stateRoot, subtree } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
@@ -91,6 +94,7 @@ export const rows: readonly Requirement[] = [
       'digest-any-root',
       'digest-form-unchecked',
       'digest-count-unchecked',
+      'tree-deep-leaves',
     ],
     needs: [],
     durationHintMs: 4_000,
@@ -108,6 +112,11 @@ export const rows: readonly Requirement[] = [
       await checkSubtrees(bench, observer, all, isFresh ? 500 : null);
       all = await fill(bench, peer, observer, items.slice(500));
       await checkSubtrees(bench, observer, all, isFresh ? 501 : null);
+      bench.step('34 items whose hashes begin with the same three digits');
+      const digits = bench.random.pick(all).slice(0, 3);
+      const deep = await sharing(author!, digits, 34);
+      all = await fill(bench, peer, observer, deep);
+      await checkSubtrees(bench, observer, all, isFresh ? 535 : null, [digits, deep[0]!.hash.slice(5, 9)]);
       await checkRefusals(bench, watcher!, node);
       return pass(`the answers about ${all.length} items and all their subtrees recompute`);
     },
@@ -183,12 +192,28 @@ function chosen(author: Puppet, firsts: readonly number[]): Item[] {
   return [...picked, ...others];
 }
 
-/** All subtrees of one and some of two digits, single items and nothing; `count`: how many there must be in all. */
+/** Items whose hashes begin with `digits`: of each the member that sorts last is varied until it does. */
+async function sharing(author: Puppet, digits: string, count: number): Promise<Item[]> {
+  const items: Item[] = [];
+  while (items.length < count) {
+    // Thousands of hashes an item: others of this process want their turn.
+    await setImmediate();
+    const { envelope } = author.commit({}, { extra: { zest: 0 } });
+    const start = createHash('sha256').update(signingBytes(envelope).subarray(0, -'0}'.length));
+    let zest = 1;
+    while (!start.copy().update(`${zest}}`).digest('hex').startsWith(digits)) zest += 1;
+    items.push(itemOf(resigned({ ...envelope, zest }, author.identity)));
+  }
+  return items;
+}
+
+/** All subtrees of one and some of two digits, single items, nothing and `more`; `count`: how many there must be in all. */
 async function checkSubtrees(
   bench: Bench,
   observer: Joined,
   sorted: readonly string[],
   count: number | null,
+  more: readonly string[] = [],
 ): Promise<void> {
   if (count !== null && sorted.length !== count)
     throw new Error(`${sorted.length} items in place of ${count}`);
@@ -196,7 +221,7 @@ async function checkSubtrees(
   const some = bench.random.pick(sorted);
   const flipped = `${some.slice(0, 63)}${some[63] === '0' ? '1' : '0'}`;
   const prefixes = ['', ...'0123456789abcdef', ...[...'0123456789abcdef'].map((digit) => `1${digit}`)];
-  prefixes.push(some.slice(0, 2), some.slice(0, 3), some.slice(0, 63), some, flipped, '00000000');
+  prefixes.push(some.slice(0, 2), some.slice(0, 3), some.slice(0, 63), some, flipped, '00000000', ...more);
   const root = stateRoot(sorted);
   for (const [index, prefix] of prefixes.entries()) {
     const asked = index % 2 === 0 ? null : root;

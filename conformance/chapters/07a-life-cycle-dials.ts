@@ -15,10 +15,14 @@ import type { Joined, Puppet } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
 
-const capabilities = ['gossip', 'sync'];
+export const capabilities = ['gossip', 'sync'];
 
 /** Tells the node of listening puppets, over a connection of a peer that is dialled by nobody. */
-async function advertise(bench: Bench, node: NodeUnderTest, puppets: readonly Puppet[]): Promise<Joined> {
+export async function advertise(
+  bench: Bench,
+  node: NodeUnderTest,
+  puppets: readonly Puppet[],
+): Promise<Joined> {
   const witness = await (await bench.puppet('witness')).peer(node, { capabilities: [] });
   witness.send('peer_exchange', peerExchange(puppets.map((puppet) => puppet.entry)));
   return witness;
@@ -33,7 +37,8 @@ async function dribble(connection: Connection, signal: AbortSignal): Promise<voi
   }
 }
 
-const dropWithinMs = 12_000;
+/** `handshake_timeout_s` is 5 s by default; what a busy host may add to it. */
+const lateMs = 7_000;
 
 /** "From TCP accept to upgraded: `handshake_timeout_s`, else the connection is dropped." How long each lasted; null: too long. */
 async function halfConnected(
@@ -52,7 +57,7 @@ async function halfConnected(
       socket.on('error', () => {}).on('close', () => resolve(performance.now() - from));
     });
     socket.resume();
-    const lastedMs = await Promise.race([gone, delay(dropWithinMs, null, { ref: false })]);
+    const lastedMs = await Promise.race([gone, delay(lateMs, null, { ref: false })]);
     socket.destroy();
     return [what, lastedMs];
   };
@@ -130,7 +135,7 @@ async function aroundNode(bench: Bench, node: NodeUnderTest): Promise<[Puppet[],
   return found;
 }
 
-const persistentDials = (listener: Listener): number => helloed(listener).length;
+export const persistentDials = (listener: Listener): number => helloed(listener).length;
 
 export const rows: readonly Requirement[] = [
   {
@@ -146,6 +151,7 @@ export const rows: readonly Requirement[] = [
       'no-hello-closed-1000',
       'silent-count-as-peers',
       'upgrade-awaited-for-ever',
+      'handshake-timeout-eight',
     ],
     needs: [],
     durationHintMs: 7_500,
@@ -176,11 +182,11 @@ export const rows: readonly Requirement[] = [
         fail(`a hello 3.5 s after the upgrade was not accepted: ${outcome.kind}`);
       bench.step('the end of those that say nothing');
       for (const { connection, at } of waiting) {
-        await closedWith(connection, 4408, Math.max(500, at + 9_000 - performance.now()));
+        await closedWith(connection, 4408, Math.max(500, at + lateMs - performance.now()));
       }
       await dribbled;
       for (const [what, lastedMs] of await unfinished)
-        if (lastedMs === null) late(`${what} was not dropped within ${dropWithinMs} ms`);
+        if (lastedMs === null) late(`${what} was not dropped within ${lateMs} ms, expected 5 s`);
       for (const newcomer of await bench.puppets(5, 'newcomer')) await stillServed(await newcomer.peer(node));
       await stillServed(unhurried);
       return pass(
@@ -297,49 +303,6 @@ export const rows: readonly Requirement[] = [
       return pass(
         `of ${left.length} pairs of crossing connections the one dialled by the lower node_id stayed`,
       );
-    },
-  },
-  {
-    id: 'LIF-11',
-    level: 'should',
-    section: '7.1',
-    role: 'c',
-    quote:
-      'After 4401 and 4426 it neither redials nor chooses that node again until the node itself connects; after 4409 not while another connection to it stands; after 4429 not before 60 s.',
-    reading:
-      'Peers that ended their connection with 4401, 4426 or 4429 are not dialled in the 8 s in which one that was lost is dialled again, though a peer goes on naming them.',
-    mutants: ['redials-after-4401', 'redials-after-4426', 'redials-after-4429', 'redials-never'],
-    needs: ['dial-back'],
-    durationHintMs: 13_000,
-    limitMs: 75_000,
-    cpu: 0.05,
-    test: async (bench) => {
-      const node = await bench.node();
-      const puppets = await bench.puppets(4, 'far');
-      const listeners = await Promise.all(puppets.map((puppet) => puppet.listen()));
-      const witness = await advertise(bench, node, puppets);
-      const codes = [4401, 4426, 4429] as const;
-      const connections: Connection[] = [];
-      for (const [index, listener] of listeners.entries())
-        connections.push(await dialled(bench, puppets[index]!.name, listener, 20_000));
-      await Promise.all(codes.map((code, index) => connections[index]!.close(code, 'told to')));
-      const before = listeners.map(persistentDials);
-      connections[3]!.reset();
-      bench.step('whom it dials again');
-      for (let second = 0; second < 8; second += 1) {
-        witness.send('peer_exchange', peerExchange(puppets.map((puppet) => puppet.entry)));
-        await bench.sleep(1_000, 'whom it dials again');
-      }
-      for (const [index, code] of codes.entries()) {
-        const dials = persistentDials(listeners[index]!) - before[index]!;
-        if (dials > 0) fail(`a peer that closed with ${code} was dialled again ${dials} times within 8 s`);
-      }
-      await bench.waitFor(
-        'redial of the peer that was lost',
-        12_000,
-        () => persistentDials(listeners[3]!) > before[3]!,
-      );
-      return pass('the lost peer was dialled again, those that had closed with 4401, 4426 and 4429 were not');
     },
   },
 ];

@@ -5,7 +5,7 @@ import { announce, stateSummary } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Json } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
-import { type Attempt, refusedWithTwin, tryHandshake } from '../expect.ts';
+import { type Attempt, closedWith, refusedWithTwin, tryHandshake } from '../expect.ts';
 import { pairsOf, reportedFirst } from '../order.ts';
 import { capabilities, type Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
@@ -42,6 +42,7 @@ const malformedHellos: readonly [what: string, changes: Changes][] = [
   ['a hello with a number as node_id', { node_id: 7 }],
   ['a hello with a string as capabilities', { capabilities: 'gossip' }],
   ['a hello with a number as address', { address: 8888 }],
+  ['a hello with an address without a port', { address: 'nowhere' }],
   ['a hello of an unknown connection_type', { connection_type: 'eternal' }],
   ['a hello with a number as connection_type', { connection_type: 1 }],
 ];
@@ -106,8 +107,17 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: "Before the peer's hello was accepted every refusal also closes: with the code named, else 4400.",
     reading:
-      'A hello with a member missing, of a wrong type or a wrong form is MALFORMED and closed with 4400.',
-    mutants: ['hello-any-capabilities', 'hello-any-address', 'hello-any-type', 'hello-refused-open'],
+      'A hello with a member missing, of a wrong type or a wrong form is MALFORMED and closed with 4400, also one that answers the node’s own with another connection_type.',
+    ruling:
+      'Profile §4: `"address":"host:port"`, "`address` null"; "an answer with another `connection_type`: `MALFORMED`".',
+    mutants: [
+      'hello-any-capabilities',
+      'hello-any-address',
+      'hello-any-text-as-address',
+      'hello-any-type',
+      'hello-answer-any-type',
+      'hello-refused-open',
+    ],
     needs: [],
     durationHintMs: 3_000,
     test: async (bench) => {
@@ -127,7 +137,12 @@ export const rows: readonly Requirement[] = [
         if (bad.closed.how === 'close' && !allowed.includes(bad.closed.code))
           fail(`${what} was closed ${bad.closed.code}, expected ${allowed.join(' or ')}`, bad);
       }
-      return pass(`${malformedHellos.length} hellos were refused and closed, a good one accepted after each`);
+      const figures = `${malformedHellos.length} hellos were refused and closed, a good one accepted after each`;
+      const { abilities } = bench.target;
+      if (!(['start', 'instances', 'dial-back'] as const).every((each) => abilities.has(each)))
+        return pass(figures);
+      await answerOfAnotherType(bench);
+      return pass(`${figures}; so was an answer of another type than the node’s hello`);
     },
   },
   {
@@ -243,3 +258,22 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+/** The node dials its bootstrap node, which answers first with another connection_type, then with the right one. */
+async function answerOfAnotherType(bench: Bench): Promise<void> {
+  bench.step('answering the node’s hello with another connection_type');
+  const bootstrap = await bench.puppet('bootstrap');
+  const listener = await bootstrap.listen({ handshake: null });
+  await bench.node({ bootstrap: [bootstrap.bootstrap] });
+  const bad = await listener.next(10_000);
+  const { payload } = await bad.next('hello', 10_000);
+  sendHello(bad, payload.connection_type === 'persistent' ? 'sync' : 'persistent', { capabilities });
+  const answer = await bad.maybe((message) => message.type !== 'hello', 5_000);
+  if (answer !== null && answer.errorCode !== 'MALFORMED')
+    fail(`an answer of another connection_type got ${answer.errorCode ?? answer.type}, expected MALFORMED`);
+  await closedWith(bad, 4400);
+  const good = await listener.next(20_000);
+  const again = await good.next('hello', 10_000);
+  sendHello(good, again.payload.connection_type, { capabilities });
+  await good.next('state_summary', 10_000);
+}

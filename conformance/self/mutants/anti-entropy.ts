@@ -355,4 +355,19 @@ export const mutants: readonly Mutant[] = [
     replace: '{"item_count": 0, "prefix"',
     note: 'says in its rounds that it has no items',
   },
+  {
+    id: 'tree-deep-leaves',
+    kills: ['AEN-02'],
+    file: tree,
+    find: 'if (own.count > leafSize) this.#split(own, depth);',
+    replace: 'if (own.count > leafSize && depth < 3) this.#split(own, depth);',
+    also: [
+      {
+        file: tree,
+        find: 'if (child.count > leafSize) this.#split(child, depth + 1);',
+        replace: 'if (child.count > leafSize && depth < 2) this.#split(child, depth + 1);',
+      },
+    ],
+    note: 'makes no inner nodes below the third digit',
+  },
 ];

@@ -283,4 +283,13 @@ export const mutants: readonly Mutant[] = [
     note: 'announces items that it refused',
     mayBreak: ['AUT-*', 'SIG-*', 'GFM-13'],
   },
+  {
+    id: 'announce-after-two-seconds',
+    kills: ['GFM-02'],
+    file: announcing,
+    find: 'const at = Math.max(node.nowMs, gathered.sentAtMs + gatherMs);',
+    replace: 'const at = node.nowMs + 2000;',
+    note: 'gathers what it announces for 2 s',
+    mayBreak: ['GRT-*', 'GAL-*', 'GFM-*', 'TGT-*', 'CKP-*'],
+  },
 ];

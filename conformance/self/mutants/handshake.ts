@@ -277,4 +277,36 @@ export const mutants: readonly Mutant[] = [
     note: 'ends its handshakes after 6 s',
     mayBreak: ['*'],
   },
+  {
+    id: 'dialer-hello-late',
+    kills: ['HSK-10'],
+    file: 'node/core/handshake.ts',
+    find: '  if (errand) sendHello(node, link);',
+    replace: '  if (errand) node.deadlines.at(node.nowMs + 6000, () => sendHello(node, link));',
+    also: [
+      {
+        file: 'node/core/handshake.ts',
+        find: 'link.helloDue = node.deadlines.at(node.nowMs + node.parameters.handshakeTimeoutMs, () => {',
+        replace: 'link.helloDue = node.deadlines.at(node.nowMs + 12_000, () => {',
+      },
+    ],
+    note: 'dials and says hello 6 s after the upgrade',
+    mayBreak: ['*'],
+  },
+  {
+    id: 'hello-any-text-as-address',
+    kills: ['HSK-02'],
+    file: 'node/core/handshake.ts',
+    find: "if (address !== null && !isAddress(address)) return refuse('MALFORMED', 'address');",
+    replace: "if (address !== null && typeof address !== 'string') return refuse('MALFORMED', 'address');",
+    note: 'takes any text for the address in a hello',
+  },
+  {
+    id: 'hello-answer-any-type',
+    kills: ['HSK-02'],
+    file: 'node/core/handshake.ts',
+    find: "  if (link.errand && hello.type !== link.type) return refuse('MALFORMED', 'another connection_type');\n  link.type = hello.type;",
+    replace: '  link.type ??= hello.type;',
+    note: 'takes an answer to its hello that has another connection_type',
+  },
 ];

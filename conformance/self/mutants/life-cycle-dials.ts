@@ -151,4 +151,30 @@ export const mutants: readonly Mutant[] = [
     note: 'dials a peer again within seconds after it closed with 4429',
     mayBreak: ['TOP-*'],
   },
+  {
+    id: 'redials-4429-after-half-a-minute',
+    kills: ['LIF-11'],
+    file: dialing,
+    find: 'patience.notBeforeMs = node.nowMs + greatestBackoffMs;',
+    replace: 'patience.notBeforeMs = node.nowMs + greatestBackoffMs / 2;',
+    note: 'dials a peer again 30 s after it closed with 4429',
+  },
+  {
+    id: 'barred-for-ever',
+    kills: ['LIF-11'],
+    file: dialing,
+    find: '  if (byItself) barred.delete(nodeId);\n  else if',
+    replace: '  if (!byItself) if',
+    note: 'never dials a peer again that once closed with 4401 or 4426, also when it has connected itself since',
+  },
+  {
+    id: 'handshake-timeout-eight',
+    kills: ['LIF-02'],
+    file: handshake,
+    find: 'link.helloDue = node.deadlines.at(node.nowMs + node.parameters.handshakeTimeoutMs, () => {',
+    replace:
+      'link.helloDue = node.deadlines.at(node.nowMs + node.parameters.handshakeTimeoutMs * 1.6, () => {',
+    note: 'waits 8 s for a hello in place of 5',
+    mayBreak: ['LIF-09'],
+  },
 ];

@@ -292,4 +292,14 @@ export const mutants: readonly Mutant[] = [
     note: 'asks only DNS for names, not its map',
     mayBreak: ['CFG-*'],
   },
+  {
+    id: 'peer-exchange-on-all-types',
+    kills: ['PEX-01'],
+    file: handshake,
+    find: "  if (link.type !== 'persistent') {\n    expire(node, link);",
+    replace:
+      "  if (link.type !== 'persistent') {\n    if (!link.errand) sendPeers(node, link, null);\n    expire(node, link);",
+    note: 'sends a peer_exchange after the handshake on connections of every type',
+    mayBreak: ['DSC-*', 'PEX-*'],
+  },
 ];

@@ -103,4 +103,12 @@ export const mutants: readonly Mutant[] = [
     replace: '      node.address ??= own;\n      node.verified = true;',
     note: 'keeps the address that others gave for a node before it came itself',
   },
+  {
+    id: 'routing-silent-stay',
+    kills: ['RTB-03'],
+    file: routing,
+    find: 'return oldest.dialFailed || nowMs - oldest.seenAtMs >= this.#silenceMs;',
+    replace: 'return oldest.dialFailed;',
+    note: 'keeps an entry that was silent for 90 s while no dial of it has failed',
+  },
 ];
