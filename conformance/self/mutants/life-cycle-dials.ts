@@ -177,4 +177,12 @@ export const mutants: readonly Mutant[] = [
     note: 'waits 8 s for a hello in place of 5',
     mayBreak: ['LIF-09'],
   },
+  {
+    id: 'redials-somebody-else',
+    kills: ['LIF-04'],
+    file: dialing,
+    find: '    patience.isLost = true;\n',
+    replace: '    patience.isLost = false;\n',
+    note: 'chooses another node in place of one that it lost',
+  },
 ];
