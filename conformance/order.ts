@@ -6,10 +6,11 @@
 
 import type { Connection } from '../harness/wire/connection.ts';
 import { buildEnvelope, type Overrides } from '../harness/wire/envelope.ts';
+import { hello } from '../harness/wire/gossip.ts';
 import { buildItem, commitPayload } from '../harness/wire/items.ts';
 import { float, type Json, type JsonObject } from '../harness/wire/json.ts';
 import type { Bench } from './bench.ts';
-import { answerTo, refusedWithTwin } from './expect.ts';
+import { answerTo, refusedWithTwin, tryHandshake } from './expect.ts';
 import { attempt, probe, probeEnvelope } from './probe.ts';
 import type { Puppet } from './puppet.ts';
 import { inconclusive } from './requirement.ts';
@@ -113,6 +114,8 @@ const faults: Readonly<Record<FaultName, Fault>> = {
 export interface Kind {
   what: string;
   build(connection: Connection, members: Record<string, Json>, overrides: Overrides): JsonObject;
+  /** It opens a connection: each goes out on one that was dialled for it. */
+  opens?: boolean;
   /** Members of its payload that break check 11. */
   malformed: Record<string, Json>;
 }
@@ -140,6 +143,16 @@ export const queryKind: Kind = {
   malformed: { filters: {} },
 };
 
+export const helloKind: Kind = {
+  what: 'hello',
+  opens: true,
+  build: ({ puppet }, members, overrides) => {
+    const payload = hello(puppet.identity.nodeId, 'sync', [], null, members);
+    return buildEnvelope(puppet.identity, 'hello', payload, overrides);
+  },
+  malformed: { capabilities: 'all' },
+};
+
 export type Pair = readonly [first: FaultName, second: FaultName];
 
 /** One fault of a message with each that a later check finds. */
@@ -161,6 +174,21 @@ export const pairsBeforeHello: readonly Pair[] = [
   ['early', 'repeated'],
   ['early', 'type'],
   ['early', 'form'],
+];
+
+/** Within a hello, from check to check: a node may have a path of its own for it. */
+export const pairsOfHello: readonly Pair[] = [
+  ['shape', 'version'],
+  ['version', 'identity'],
+  ['version', 'signature'],
+  ['identity', 'size'],
+  ['identity', 'signature'],
+  ['size', 'signature'],
+  ['signature', 'stale'],
+  ['signature', 'repeated'],
+  ['signature', 'form'],
+  ['stale', 'form'],
+  ['repeated', 'form'],
 ];
 
 /** Of a peer that has used up its minute. */
@@ -201,7 +229,7 @@ export async function reportedFirst(
   if (!taken.accepted) inconclusive(`a message without any fault was refused: ${taken.detail}`);
   for (const pair of pairs) {
     const [first, second] = pair.map((name) => faults[name]) as [Fault, Fault];
-    const isEarly = pair.includes('early');
+    const isEarly = kind.opens === true || pair.includes('early');
     // Before the hello "every refusal also closes: with the code named, else 4400" (§3.2).
     const close = first.close ?? (isEarly ? 4400 : null);
     await refusedWithTwin(bench, {
@@ -214,7 +242,7 @@ export async function reportedFirst(
         const id = fresh.sendEnvelope(spoilt(kind, fresh, String(used.message_id), pair));
         return answerTo(fresh, id, { awaitClose: true });
       },
-      twin: () => probe(steady),
+      twin: () => (kind.opens === true ? tryHandshake(puppet, node) : probe(steady)),
     });
   }
   await steady.close();

@@ -7,7 +7,7 @@ import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Json } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { type Attempt, answerTo, closedWith, refusedWithTwin, stillServed, tryHandshake } from '../expect.ts';
-import { pairsBeforeHello, pairsOf, reportedFirst } from '../order.ts';
+import { helloKind, pairsBeforeHello, pairsOf, pairsOfHello, reportedFirst } from '../order.ts';
 import { capabilities } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -69,7 +69,7 @@ export const rows: readonly Requirement[] = [
     quote: 'All messages are signed:',
     reading:
       'A hello whose signature does not verify is refused with INVALID_SIGNATURE and the connection closed.',
-    mutants: ['hello-signature-exempt'],
+    mutants: ['hello-signature-exempt', 'hello-form-first', 'hello-form-before-stale'],
     needs: [],
     durationHintMs: 1_500,
     test: async (bench) => {
@@ -99,7 +99,10 @@ export const rows: readonly Requirement[] = [
             );
           }),
       });
-      return pass('two hellos with bad signatures were refused and closed, good ones accepted');
+      const pairs = await reportedFirst(bench, node, puppet!, pairsOfHello, helloKind);
+      return pass(
+        `two hellos with bad signatures and ${pairs} with two faults were refused, good ones accepted`,
+      );
     },
   },
   {

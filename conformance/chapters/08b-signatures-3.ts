@@ -1,13 +1,12 @@
-/** § 8.2 Message signing: what becomes of bad signatures, of messages that come again, and of other spellings of base64. */
+/** § 8.2 Message signing: what becomes of bad signatures and of other spellings of base64. */
 
 import type { Connection } from '../../harness/wire/connection.ts';
 import { flippedBit, resigned, tampered } from '../../harness/wire/envelope.ts';
 import { itemOf } from '../../harness/wire/items.ts';
-import { float, type JsonObject } from '../../harness/wire/json.ts';
+import type { JsonObject } from '../../harness/wire/json.ts';
 import { accepted, closedWith, query, refusedWithTwin, served, stillServed } from '../expect.ts';
-import { commitKind, digestKind, pairsOf, reportedFirst } from '../order.ts';
+import { pairsOf, reportedFirst } from '../order.ts';
 import { attempt, mismatch, probe, probeEnvelope, relayed } from '../probe.ts';
-import type { Joined } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 
 /** Sends `count` bad messages, in turn unreadable and badly signed, and waits until all are answered or the end comes. */
@@ -105,122 +104,6 @@ export const rows: readonly Requirement[] = [
       await offend(slow, 60);
       await stillServed(slow);
       return pass('99 bad messages left the connection, the hundredth closed it; 60 and 60 more did not');
-    },
-  },
-  {
-    id: 'SIG-09',
-    level: 'should',
-    section: '8.2',
-    role: 's',
-    quote:
-      "timestamp within 300 s of the receiver's clock, and message_id not among that peer's last 10 000 messages of 600 s",
-    reading:
-      "A repeated message_id, and a timestamp more than 300 s off, are STALE and have no effect; 290 s off is in order; ids are each peer's own.",
-    ruling:
-      "Profile §3.2: `details.now` = the receiver's clock; remembered are messages that passed all checks.",
-    mutants: [
-      'replays-accepted',
-      'replays-of-one-connection',
-      'message-ids-of-all-peers',
-      'refused-ids-remembered',
-      'stale-accepted',
-      'future-accepted',
-      'stale-after-a-minute',
-      'stale-after-an-hour',
-      'stale-without-now',
-      'stale-now-in-ms',
-      'replays-of-last-hundred',
-      'ids-for-half-a-minute',
-      'ids-forgotten-with-last-connection',
-      'ids-forgotten-at-new-connection',
-      'unknown-type-remembered',
-      'digest-form-before-stale',
-      'item-form-before-stale',
-    ],
-    needs: [],
-    durationHintMs: 44_000,
-    cpu: 0.1,
-    test: async (bench) => {
-      const node = await bench.shared();
-      const [puppet, other] = await bench.puppets(2);
-      const connection = await puppet!.join(node);
-      const elsewhere = await puppet!.join(node);
-      const stranger = await other!.join(node);
-      const stale = async (where: Joined, what: string, envelope: JsonObject): Promise<void> => {
-        await refusedWithTwin(bench, {
-          what,
-          code: 'STALE',
-          close: null,
-          bad: () => attempt(where, envelope),
-          twin: () => probe(where),
-        });
-        const answer = where.seen('error:STALE').at(-1)!;
-        const now: unknown = answer.payload?.details?.now;
-        if (typeof now !== 'number' || Math.abs(now - Date.now() / 1000) > 300)
-          fail(`${what}: details.now is ${JSON.stringify(now)}, no clock in seconds`);
-      };
-      const first = probeEnvelope(connection);
-      const firstAt = performance.now();
-      if (!(await attempt(connection, first)).accepted) fail('a fresh message was refused');
-      await stale(connection, 'the same message again', first);
-      await stale(elsewhere, "the same message on another of the peer's connections", first);
-      const reused = probeEnvelope(connection, { other: 1 }, { messageId: first.message_id });
-      await stale(connection, 'another message under the same id', reused);
-      if (!(await probe(stranger, {}, { messageId: first.message_id })).accepted)
-        fail("another peer's message was refused because somebody had used its id");
-
-      const newcomer = await puppet!.join(node);
-      for (const where of [newcomer, connection])
-        await stale(where, 'a message from before another connection of the peer', first);
-      await newcomer.close();
-
-      bench.step('an id that was refused before');
-      const malformed = probeEnvelope(connection, { prefix: 'no hex' });
-      if ((await attempt(connection, malformed)).accepted) fail('a prefix that is no hex was accepted');
-      const mended = probeEnvelope(connection, {}, { messageId: malformed.message_id });
-      const outcome = await attempt(connection, mended);
-      if (!outcome.accepted) fail(`an id whose message was refused was not free again: ${outcome.detail}`);
-      const unknown = connection.send('no_such_type', {});
-      await connection.answer(unknown);
-      const known = await probe(connection, {}, { messageId: unknown });
-      if (!known.accepted)
-        fail(`an id whose message was of an unknown type was not free again: ${known.detail}`);
-
-      for (const kind of [digestKind, commitKind])
-        await reportedFirst(bench, node, puppet!, [...pairsOf('stale'), ...pairsOf('repeated')], kind);
-
-      const now = Math.floor(Date.now() / 1000);
-      for (const off of [-310, 310, -3_600, 86_400 * 365]) {
-        const what = `a message of ${Math.abs(off)} s ${off < 0 ? 'ago' : 'ahead'}`;
-        await stale(connection, what, probeEnvelope(connection, {}, { timestamp: float(now + off + 0.5) }));
-        const item = puppet!.commit({}, { timestamp: now + off });
-        await stale(connection, `a commit, ${what}`, item.envelope);
-        if ((await served(connection, item.hash)) !== null) fail(`a commit, ${what}, was STALE, but taken`);
-      }
-      const milliseconds = probeEnvelope(connection, {}, { timestamp: Date.now() });
-      await stale(connection, 'a message with milliseconds as seconds', milliseconds);
-      for (const off of [-290, 290]) {
-        for (const timestamp of [now + off, float(now + off), float(now + off + 0.5)]) {
-          const twin = await probe(connection, {}, { timestamp });
-          if (!twin.accepted) fail(`a message ${off} s off was refused: ${twin.detail}`);
-        }
-        await accepted(connection, puppet!.commit({}, { timestamp: now + off }));
-      }
-
-      bench.step('300 further messages, then the first again');
-      for (let i = 0; i < 300; i += 1) connection.sendEnvelope(probeEnvelope(connection));
-      await connection.fence(15_000);
-      await stale(connection, 'a message of 300 messages ago', first);
-      bench.step('the first again after the last connection of its sender ended');
-      for (const one of [connection, elsewhere]) await one.close();
-      const back = await puppet!.join(node);
-      await stale(back, 'a message from before the last connection of the peer ended', first);
-      await back.close();
-      await bench.sleep(firstAt + 41_000 - performance.now(), 'ids are remembered for 600 s');
-      await stale(await puppet!.join(node), 'a message of 41 s ago', first);
-      return pass(
-        'replays, one of 41 s ago too, and messages 310 s off were STALE, twins 290 s off in order',
-      );
     },
   },
   {

@@ -11,6 +11,7 @@ const version = "  if (!versionMatches(envelope.version)) return no('VERSION_MIS
 const afterIdentity = "  if (link.phase === 'open' && isKnownGossip(node, envelope)) {";
 const beforeStale = '  const wallMs = node.world.wallMs();\n';
 const beforeLimit = '  const { limit } = type;\n';
+const remembers = '  node.messageIds.add(nodeId, envelope.messageId, node.nowMs, print);\n';
 const notSigned = '!(isRepeated || isSigned(node, link, texts, signature))';
 
 /** A check that comes earlier than it should: `check` stands in front of `find`. */
@@ -201,6 +202,48 @@ export const mutants: readonly Mutant[] = [
     return refuse('UNKNOWN_TYPE', 'message_type');
   }\n`,
     note: 'remembers the id of a message of an unknown type',
+  },
+  {
+    id: 'items-not-remembered',
+    kills: ['SIG-09'],
+    file: 'node/core/direct.ts',
+    find: '    node.messageIds.add(author, envelope.messageId, node.nowMs, print);\n',
+    replace: '    void print;\n',
+    note: 'remembers no ids of commits, challenges and confirms',
+  },
+  {
+    id: 'gossip-not-remembered',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: remembers,
+    replace: `  if (envelope.messageType !== 'gossip') ${remembers.trim()}\n`,
+    note: 'remembers no ids of gossip messages',
+  },
+  {
+    id: 'hello-not-remembered',
+    kills: ['SIG-09'],
+    file: inbound,
+    find: remembers,
+    replace: `  if (envelope.messageType !== 'hello') ${remembers.trim()}\n`,
+    note: 'remembers no ids of hellos',
+  },
+  {
+    id: 'hello-form-first',
+    kills: ['HSK-06'],
+    ...earlier(
+      `  ${beforeSize}\n`,
+      "  if (messageType === 'hello' && !Array.isArray(envelope.payload.capabilities))\n    return no('MALFORMED', 'capabilities');",
+    ),
+    note: 'reads a hello before it verifies it',
+  },
+  {
+    id: 'hello-form-before-stale',
+    kills: ['HSK-06'],
+    ...earlier(
+      beforeStale,
+      "  if (envelope.messageType === 'hello' && !Array.isArray(envelope.payload.capabilities))\n    return refuse('MALFORMED', 'capabilities');",
+    ),
+    note: 'reads a hello before it looks at the clock and the ids',
   },
   {
     id: 'ids-for-half-a-minute',
