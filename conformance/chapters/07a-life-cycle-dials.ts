@@ -30,6 +30,8 @@ export async function advertise(
 
 /** A hello that begins in time and never ends: a frame header that promises 100 bytes, then one every half second. */
 async function dribble(connection: Connection, signal: AbortSignal): Promise<void> {
+  // A pong to a node that pings would stand in the middle of the frame, as part of its text.
+  connection.manners.pong = false;
   connection.sendRaw(Buffer.from([0x81, 0x80 | 100, 0, 0, 0, 0]));
   for (let i = 0; i < 24 && connection.ended === null && !signal.aborted; i += 1) {
     connection.sendRaw(Buffer.from('{'));
