@@ -244,6 +244,7 @@ export const mutants: readonly Mutant[] = [
     find: tooLarge,
     replace: 'isPayloadTooLarge: false,',
     note: 'takes payloads of any size',
+    mayBreak: ['HSK-06', 'HSK-09'],
   },
   {
     id: 'payload-limit-by-characters',

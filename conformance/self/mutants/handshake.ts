@@ -98,6 +98,7 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     note: 'does not compare the envelope’s version',
     ci: true,
+    mayBreak: ['HSK-06', 'HSK-09'],
   },
   {
     id: 'version-prefix',
@@ -213,7 +214,7 @@ export const mutants: readonly Mutant[] = [
     find: '    sender.nodeId !== identity.nodeId ||\n',
     replace: '',
     note: 'does not compare the sender’s node_id',
-    mayBreak: ['SIG-05'],
+    mayBreak: ['SIG-05', 'HSK-06', 'HSK-09'],
   },
   {
     id: 'sender-agent-trusted',

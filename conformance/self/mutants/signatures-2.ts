@@ -18,7 +18,7 @@ export const mutants: readonly Mutant[] = [
     find: "return no('INVALID_SIGNATURE', 'signature');",
     replace: "no('INVALID_SIGNATURE', 'signature');",
     note: 'answers INVALID_SIGNATURE and goes on',
-    mayBreak: ['SIG-02', 'SIG-03', 'SIG-04'],
+    mayBreak: ['SIG-02', 'SIG-03', 'SIG-04', 'HSK-06', 'HSK-09', 'FLD-01', 'FLD-02', 'DIR-04'],
   },
   {
     id: 'bad-signature-closes',
@@ -27,7 +27,18 @@ export const mutants: readonly Mutant[] = [
     find: 'VERSION_MISMATCH: 4426,',
     replace: 'VERSION_MISMATCH: 4426,\n  INVALID_SIGNATURE: 4400,',
     note: 'closes after one bad signature',
-    mayBreak: ['SIG-02', 'SIG-03', 'SIG-04', 'SIG-06', 'SIG-10', 'ENV-07', 'AUT-03'],
+    mayBreak: [
+      'SIG-02',
+      'SIG-03',
+      'SIG-04',
+      'SIG-06',
+      'SIG-10',
+      'ENV-07',
+      'AUT-03',
+      'FLD-01',
+      'FLD-02',
+      'DIR-04',
+    ],
   },
   {
     id: 'bad-messages-never-close',
@@ -80,6 +91,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'nodeId === null',
     note: 'remembers no message ids',
     ci: true,
+    mayBreak: ['HSK-06', 'FLD-01', 'FLD-02', 'DIR-04'],
   },
   {
     id: 'replays-of-one-connection',
@@ -88,6 +100,7 @@ export const mutants: readonly Mutant[] = [
     find: isReplay,
     replace: '((link as any).ids ??= new Set()).size === ((link as any).ids.add(envelope.messageId)).size',
     note: 'remembers ids per connection',
+    mayBreak: ['HSK-06'],
   },
   {
     id: 'message-ids-of-all-peers',
@@ -113,6 +126,7 @@ export const mutants: readonly Mutant[] = [
     find: isOff,
     replace: 'envelope.timestamp - wallMs / 1000 > skewSeconds',
     note: 'takes messages of any age',
+    mayBreak: ['HSK-06', 'FLD-01', 'FLD-02', 'DIR-04'],
   },
   {
     id: 'future-accepted',

@@ -23,7 +23,7 @@ export const mutants: readonly Mutant[] = [
     find: '!(isRepeated || isSigned(node, link, texts, signature))',
     replace: 'isRepeated === null',
     note: 'looks at the form of a signature only',
-    mayBreak: ['SIG-06', 'SIG-08', 'HSK-06'],
+    mayBreak: ['SIG-06', 'SIG-08', 'HSK-06', 'HSK-09', 'FLD-01', 'FLD-02', 'DIR-04'],
     ci: true,
   },
   {
@@ -44,7 +44,7 @@ export const mutants: readonly Mutant[] = [
     replace: `if (!signature || !(link.phase === 'open' || isSigned(node, link, texts, signature)))
     return no('INVALID_SIGNATURE', 'signature');`,
     note: 'verifies the hello alone, as TLS would do the rest',
-    mayBreak: ['SIG-06', 'SIG-08'],
+    mayBreak: ['SIG-06', 'SIG-08', 'FLD-01', 'FLD-02', 'DIR-04'],
   },
   {
     id: 'signature-of-payload-too',
@@ -117,7 +117,7 @@ export const mutants: readonly Mutant[] = [
     find: 'sender.nodeId !== identity.nodeId ||',
     replace: '',
     note: "does not compare a message's node_id with the certificate",
-    mayBreak: ['HSK-05', 'SIG-03'],
+    mayBreak: ['HSK-05', 'SIG-03', 'HSK-06', 'HSK-09'],
     ci: true,
   },
   {
