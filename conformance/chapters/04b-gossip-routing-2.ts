@@ -1,9 +1,10 @@
 /** § 4.2 and 7.1 Gossip routing: who stands in nobody's way, and who is not chosen at all. */
 
 import { itemRequest } from '../../harness/wire/gossip.ts';
+import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Bench } from '../bench.ts';
 import { accepted } from '../expect.ts';
-import { announced, circle, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
+import { announced, type Circle, circle, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 
@@ -74,10 +75,10 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: '"Peers" in §5, §7 and §8 means peers with a CONNECTED *persistent* connection.',
     reading:
-      'Gossip goes to nobody whose hello has not come, and to nobody by a bootstrap, gossip or sync connection; the same puppets get it once they are persistent.',
-    mutants: ['gossip-to-pending', 'gossip-to-short-lived'],
+      'Gossip goes to nobody whose hello has not come or not been answered yet, and to nobody by a bootstrap, gossip or sync connection; the same puppets get it once they are persistent.',
+    mutants: ['gossip-to-pending', 'gossip-before-own-hello', 'gossip-to-short-lived'],
     needs: [],
-    durationHintMs: 2_000,
+    durationHintMs: 3_000,
     test: async (bench) => {
       const around = await circle(bench, 3);
       const [source] = around.peers;
@@ -112,12 +113,30 @@ export const rows: readonly Requirement[] = [
       const joined = await circle(bench, 1, { at: around.node, prefix: 'aside' });
       const id = tell(bench, source!);
       await spread(bench, joined, [id], 1);
+      await amidGossip(bench, around);
       return pass(
         '20 gossips and 5 announces went to persistent peers only, and to a fourth once it was one',
       );
     },
   },
 ];
+
+/** Peers that come while gossip streams through the node: the first that each of them is sent is the node's hello. */
+async function amidGossip(bench: Bench, around: Circle): Promise<void> {
+  const [source] = around.peers;
+  const comer = await bench.puppet('comer');
+  for (let round = 0; round < 20; round += 1) {
+    bench.step(`a peer that comes while gossip is on its way, ${round + 1} of 20`);
+    const connection = await comer.mustDial(around.node);
+    for (let i = 0; i < 20; i += 1) tell(bench, source!, { ttl: 1 });
+    sendHello(connection, 'persistent', { capabilities: ['gossip'] });
+    for (let i = 0; i < 10; i += 1) tell(bench, source!, { ttl: 1 });
+    const first = await connection.next(() => true, 8_000);
+    if (first.type !== 'hello')
+      fail(`a ${first.type} was sent to a peer before the node’s hello`, first.text.slice(0, 400));
+    await connection.close();
+  }
+}
 
 /** Until a fence comes back at once: a slow node is through with all those requests, or has stopped reading them. */
 async function atLeisure(bench: Bench, connection: Joined): Promise<void> {

@@ -132,13 +132,14 @@ export const rows: readonly Requirement[] = [
     quote:
       'From the same peer a refused hash is asked for again only on a new announce (of the item, or of a checkpoint that holds it)',
     reading:
-      'A bad signature under a good hash does not keep the true item out: it is taken at once from another peer or from its author, and on a new announce from the same peer, which is not asked before.',
+      'A bad signature under a good hash keeps neither the items beside it out nor the true item: that is taken at once from another peer or from its author, and on a new announce from the same peer, which is not asked before.',
     ruling: refusal,
     mutants: [
       'refused-hash-blacklisted',
       'refused-peer-for-ever',
       'refused-asked-again',
       'refused-author-too',
+      'fetch-forged-voids-response',
     ],
     needs: [],
     durationHintMs: 4_000,
@@ -149,14 +150,20 @@ export const rows: readonly Requirement[] = [
       const direct = await author.join(around.node);
       liar!.manners.serveItems = false;
       const items = [author.commit(), author.commit(), author.commit()];
-      const request = await requestFor(bench, liar!, items);
+      // One before the spoilt ones, one behind them.
+      const [before, behind] = [author.commit(), author.commit()];
+      const request = await requestFor(bench, liar!, [before, ...items, behind]);
       const spoilt = items.map(({ envelope }) => ({
         ...envelope,
         signature: flippedBit(String(envelope.signature), 300),
       }));
-      const names = items.map(({ hash }) => hash);
-      liar!.send('gossip', itemResponse(liar!.puppet.identity.nodeId, request.id, spoilt, names));
+      const names = [before, ...items, behind].map(({ hash }) => hash);
+      const bodies = [before.envelope, ...spoilt, behind.envelope];
+      liar!.send('gossip', itemResponse(liar!.puppet.identity.nodeId, request.id, bodies, names));
       await liar!.fence();
+      for (const item of [before, behind])
+        if ((await served(direct, item.hash)) === null)
+          fail('a good item was not taken because others of its response had a bad signature');
       for (const item of items)
         if ((await served(direct, item.hash)) !== null) fail('an item with a bad signature was taken');
       const [byOther, bySame, byAuthor] = items as [Item, Item, Item];

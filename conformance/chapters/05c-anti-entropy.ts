@@ -129,7 +129,7 @@ export const rows: readonly Requirement[] = [
     quote: 'It depends on the set alone, not on order.',
     reading:
       'The state root is that of the set of items, commits, challenges and confirms alike, in whatever order they came; each item changes it.',
-    mutants: ['tree-in-order-of-arrival', 'digest-cached', 'state-of-commits-only'],
+    mutants: ['tree-in-order-of-arrival', 'digest-cached', 'state-of-commits-only', 'summary-counts-commits'],
     needs: [],
     durationHintMs: 2_500,
     cpu: 0.5,

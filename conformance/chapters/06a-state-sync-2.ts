@@ -3,9 +3,12 @@
 import { encodeBase64 } from '../../harness/wire/base64.ts';
 import { buildCheckpoint, signatureEntry } from '../../harness/wire/checkpoint.ts';
 import { flippedBit } from '../../harness/wire/envelope.ts';
+import { stateSyncResponse } from '../../harness/wire/gossip.ts';
 import { sha256 } from '../../harness/wire/identity.ts';
 import { type Item, type ItemSet, itemOf, itemSet } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
+import type { Message } from '../../harness/wire/message.ts';
+import { childHashes } from '../../harness/wire/tree.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import {
   adopts,
@@ -17,7 +20,17 @@ import {
   setStage,
   still,
 } from '../stage.ts';
-import { checkpointBeside, heldOf, reached, rootOf, standingOn, untilJudged } from '../states.ts';
+import {
+  checkpointBeside,
+  heldOf,
+  offer,
+  reached,
+  rootOf,
+  standingOn,
+  untilJudged,
+  untilStandingOn,
+  wasAskedFor,
+} from '../states.ts';
 
 export const rows: readonly Requirement[] = [
   {
@@ -37,6 +50,9 @@ export const rows: readonly Requirement[] = [
       'item-signature-unchecked',
       'refused-checkpoint-everywhere',
       'checkpoint-bad-item-spoils-all',
+      'checkpoint-root-not-recomputed',
+      'checkpoint-items-not-to-be-had',
+      'checkpoint-one-source-only',
     ],
     needs: ['start'],
     durationHintMs: 3_000,
@@ -49,6 +65,9 @@ export const rows: readonly Requirement[] = [
       const bads = tampered(stage);
       for (const bad of bads) await offered(stage, bad);
       await bench.sleep(300, 'a node that would adopt one of them gets that done');
+      const stands = await standingOn(stage.observer);
+      const taken = bads.find((bad) => bad.checkpoint.hash === stands);
+      if (taken !== undefined) fail(`${taken.what} was adopted`, taken.checkpoint);
       const now = await rootOf(stage.observer);
       if (now !== root) fail(`offers of bad checkpoints changed the state from ${root} to ${now}`);
       const item = stage.author.commit();
@@ -58,6 +77,9 @@ export const rows: readonly Requirement[] = [
       if (after !== stage.items.root())
         fail(`the twin’s state has the root ${stage.items.root()}, the node’s ${after}`);
       await fromAnother(stage);
+      // Twice: the question for the latest that a node asks every 10 s may explain one.
+      await fromBoth(stage);
+      await fromBoth(stage);
       await goodBesideBad(stage);
       return pass(`${bads.length} spoiled checkpoints changed nothing; the twin and its item were taken`);
     },
@@ -123,6 +145,30 @@ async function fromAnother(stage: Stage): Promise<void> {
   liar.destroy();
 }
 
+/** "another peer is tried": two have announced a checkpoint, and the one that was asked first spoils it. */
+async function fromBoth(stage: Stage): Promise<void> {
+  const { bench, node, items, observer, honest } = stage;
+  bench.step('a checkpoint that two peers announced, and the first one spoils');
+  const good = checkpointOn(stage, { height: stage.height + 1 });
+  const hash = String(good.hash);
+  const spoiled = { ...good, signature: flippedBit(String(good.signature), 600) };
+  const liar = await (await bench.puppet(`liar-of-two-${stage.height}`)).peer(node, { manners: { items } });
+  liar.manners.answerStateSync = false;
+  offer(liar, spoiled);
+  await bench.waitFor('question for it', 10_000, () => wasAskedFor(liar, hash));
+  offer(honest, good);
+  await honest.fence();
+  const isQuestion = (m: Message): boolean => m.payload?.checkpoint_hash === hash;
+  for (const { id } of liar.seen((m) => m.type === 'state_sync' && isQuestion(m)))
+    liar.send('state_sync', stateSyncResponse(id, spoiled));
+  await untilStandingOn(bench, observer, hash, 4_500);
+  stage.height += 1;
+  stage.hash = hash;
+  if (stage.stands !== null) stage.before.push(stage.stands);
+  stage.stands = good;
+  liar.destroy();
+}
+
 /** "valid items stay": of a checkpoint over a good and a bad new item the good one is held. */
 async function goodBesideBad(stage: Stage): Promise<void> {
   const { bench, author, items, observer } = stage;
@@ -161,6 +207,9 @@ function tampered(stage: Stage): BadOffer[] {
   });
   const more = itemSet([...listed(items), forged]);
   const absent = itemSet([...listed(items), author.commit()]);
+  // Confirms change neither rules nor statistics: only the items themselves show that one is not to be had.
+  const unheard = itemSet([...listed(items), author.confirm()]);
+  const deep = withChildren(items);
   return [
     { what: 'a checkpoint under a false hash', checkpoint: misnamed },
     {
@@ -187,6 +236,16 @@ function tampered(stage: Stage): BadOffer[] {
       checkpoint: over(stage, absent),
       manners: { items: { ...absent, has: (hash) => items.has(hash), get: (hash) => items.get(hash) } },
     },
+    {
+      what: 'a checkpoint over a confirm that its peer does not serve',
+      checkpoint: over(stage, unheard),
+      manners: { items: { ...unheard, has: (hash) => items.has(hash), get: (hash) => items.get(hash) } },
+    },
+    {
+      what: 'a checkpoint whose root is that of 16 children over fewer than 33 items',
+      checkpoint: checkpointOn(stage, { members: { state_root: deep.root() } }),
+      manners: { items: deep },
+    },
   ];
 }
 
@@ -204,5 +263,19 @@ function withRoot(items: ItemSet, root: string): ItemSet {
     ...items,
     root: () => root,
     subtree: (prefix) => ({ ...items.subtree(prefix), ...(prefix === '' ? { hash: root } : {}) }),
+  };
+}
+
+/**
+ * A tree of the same items that every answer about it bears out, save that its top is 16 children where it has to be a list:
+ * only who recomputes the root of the set finds that out.
+ */
+function withChildren(items: ItemSet): ItemSet {
+  const children = childHashes(items.bareHashes(), '');
+  const hash = sha256(`N${children.join('')}`);
+  return {
+    ...items,
+    root: () => hash,
+    subtree: (prefix) => (prefix === '' ? { prefix, count: 501, hash, children } : items.subtree(prefix)),
   };
 }

@@ -33,6 +33,7 @@ export const rows: readonly Requirement[] = [
       'chain-equal-time-refused',
       'statistics-commits-unchecked',
       'statistics-agents-unchecked',
+      'statistics-agents-of-all-items',
       'statistics-mean-unchecked',
       'statistics-mean-about',
       'statistics-by-form',
@@ -53,6 +54,9 @@ export const rows: readonly Requirement[] = [
         agent.commit(),
       ]);
       items.push(agents[0]!.challenge(), agents[1]!.confirm());
+      // Who only challenges or confirms is no agent of the statistics.
+      const [critic, witness] = await bench.puppets(2, 'bystander');
+      items.push(critic!.challenge(), witness!.confirm());
       const stage = await setStage(bench, node, items);
       const orphan = checkpointOn(stage, { height: 1, previousHash: sha256('somebody') });
       await refusesAll(
@@ -125,6 +129,7 @@ function badSummaries(stage: Stage): BadOffer[] {
     counted('that counts a commit too many', { total_commits: commits + 1 }),
     counted('that counts challenges and confirms as commits', { total_commits: stage.items.size }),
     counted('that counts an agent too many', { total_agents: agents + 1 }),
+    counted('that counts authors of challenges and confirms as agents', { total_agents: agents + 2 }),
     counted('with a higher mean', { avg_confidence: float(mean + 0.01) }),
     counted('with a mean that is off by 1e-9', { avg_confidence: float(mean + 1e-9) }),
     counted('without avg_confidence', { avg_confidence: undefined }),

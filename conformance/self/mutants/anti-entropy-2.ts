@@ -7,6 +7,16 @@ const fetching = 'node/core/fetching.ts';
 
 export const mutants: readonly Mutant[] = [
   {
+    id: 'summary-counts-commits',
+    kills: ['AEN-03'],
+    file: 'node/core/checkpoints.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
+    find: '"item_count": ${node.tree.size}, ',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
+    replace: '"item_count": ${node.commits.size}, ',
+    note: 'counts only commits in its state_summary',
+  },
+  {
     id: 'fresh-never-announced',
     kills: ['AEN-09'],
     file: fetching,

@@ -189,6 +189,23 @@ export const mutants: readonly Mutant[] = [
     note: 'does not compare total_agents',
   },
   {
+    id: 'statistics-agents-of-all-items',
+    kills: ['CKP-10'],
+    file: 'node/core/commits.ts',
+    find: "  if (item.type !== 'commit') return;\n",
+    replace: "  numberIn(index.agents, item.agentId);\n  if (item.type !== 'commit') return;\n",
+    also: [
+      {
+        file: 'node/core/statistics.ts',
+        find: '  return { totalCommits, totalAgents, avgConfidence, acceptedRules };',
+        replace:
+          '  return { totalCommits, totalAgents: index.agents.list.length, avgConfidence, acceptedRules };',
+      },
+    ],
+    note: 'counts the authors of challenges and confirms in total_agents',
+    mayBreak: ['CKP-*', 'SYN-*'],
+  },
+  {
     id: 'statistics-mean-unchecked',
     kills: ['CKP-10'],
     file: form,

@@ -153,6 +153,14 @@ export const mutants: readonly Mutant[] = [
     note: 'remembers as many gossip ids of one peer as that peer likes',
   },
   {
+    id: 'gossip-cache-five-thousand',
+    kills: ['GAL-05'],
+    file: seen,
+    find: 'const gossipsPerSender = 20_000;',
+    replace: 'const gossipsPerSender = 5_000;',
+    note: 'drops what a peer sends beyond 5 000 ids a minute',
+  },
+  {
     id: 'gossip-cache-full-for-all',
     kills: ['GAL-05'],
     file: seen,

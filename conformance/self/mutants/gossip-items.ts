@@ -60,7 +60,25 @@ export const mutants: readonly Mutant[] = [
     replace:
       '  let refused = 0;\n  if (bodies.some((body) => isRefusal(readItem(body, node.rules)))) return { taken, refused: 1 };\n',
     note: 'takes nothing of a response that holds a bad body',
-    mayBreak: ['AUT-*'],
+    mayBreak: ['AUT-*', 'GFM-11', 'SYN-03'],
+  },
+  {
+    id: 'fetch-forged-voids-response',
+    kills: ['GFM-11'],
+    file: fetching,
+    find: '  let refused = 0;\n',
+    replace: `  let refused = 0;
+  for (const body of bodies) {
+    let isAsked = false;
+    const item = readItem(body, node.rules, false, (hash) => {
+      isAsked = asked.has(hash);
+      return isAsked;
+    });
+    if (isAsked && isRefusal(item)) return { taken, refused: 1 };
+  }
+`,
+    note: 'takes nothing of a response in which an item that it asked for has a bad signature',
+    mayBreak: ['AUT-*', 'SYN-03'],
   },
   {
     id: 'fetch-counts-each-body',

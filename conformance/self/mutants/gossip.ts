@@ -182,6 +182,28 @@ export const mutants: readonly Mutant[] = [
     note: 'gossips to connections whose handshake is under way',
   },
   {
+    id: 'gossip-before-own-hello',
+    kills: ['GRT-07'],
+    file: 'node/core/handshake.ts',
+    find: '  if (!link.errand) sendHello(node, link);\n  connected(node, link, hello);\n',
+    replace: `  if (!link.errand && link.type === 'persistent') {
+    node.persistent.push(link);
+    link.gossips = hello.capabilities.includes('gossip');
+    node.deadlines.at(node.nowMs + 2, () => {
+      node.persistent.splice(node.persistent.indexOf(link), 1);
+      if (!node.links.has(link.id)) return;
+      sendHello(node, link);
+      connected(node, link, hello);
+    });
+    return null;
+  }
+  if (!link.errand) sendHello(node, link);
+  connected(node, link, hello);
+`,
+    note: 'counts a peer as connected a moment before it answers its hello',
+    mayBreak: ['HSK-*', 'LIF-*', 'GRT-*', 'GAL-*'],
+  },
+  {
     id: 'gossip-to-short-lived',
     kills: ['GRT-07'],
     file: announcing,
