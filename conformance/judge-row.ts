@@ -29,8 +29,11 @@ const missingNeeds: Record<string, string> = {
   'dial-back': 'needs a node that can reach the tester',
 };
 
-/** How the wire says that time ran out, or that a connection never came about; a refusal with a code is no matter of time. */
-const ranOut = / within \d+ ms|refused \(closed\)/;
+/**
+ * How the wire says that time ran out, that a connection never came about, or that it had expired while the tester was busy
+ * elsewhere (§4: 1000, "by either side"). A refusal with another code is no matter of time.
+ */
+const ranOut = / within \d+ ms|refused \(closed\)|before the connection ended \(close 1000/;
 
 /** Never rejects. `alone`: nothing is shared with other rows. */
 export async function judgeRow(row: Requirement, context: RunContext, alone = false): Promise<JudgedRow> {

@@ -23,6 +23,7 @@ export const rows: readonly Requirement[] = [
       'Profile §6, "Queries": compared are `total_count`, the number and order of results, and all five members of each, numbers as numbers.',
     mutants: [
       'query-regex',
+      'query-agent-prefix',
       'query-sets',
       'query-case-blind',
       'query-part-of-text',
@@ -271,6 +272,9 @@ function queriesOver(first: Item, mean: number): [type: string, filters: JsonObj
     ['by_agent', { agent_id: 'agent_abe', min_confidence: 0.5 }],
     ['by_agent', { agent_id: 'agent_*' }],
     ['by_agent', { agent_id: 'Agent_abe' }],
+    ['by_agent', { agent_id: 'agent_ab' }],
+    ['by_agent', { agent_id: 'agent_abel' }],
+    ['by_agent', { agent_id: '' }],
     ...patterns.map((pattern) => byContext(pattern)),
     byContext(''),
     byContext('*'),

@@ -138,7 +138,9 @@ async function reconcile(
   if (most > 100) fail(`asked for ${most} items at once`);
   for (const question of peer.seen((m) => m.type === 'sync_digest' && m.requestId === null)) {
     const { root, prefix, state_root, item_count } = question.payload;
-    const isWhole = root === null && /^[0-9a-f]*$/.test(String(prefix)) && Number.isInteger(item_count);
+    // An asker may hold on to the root of the first answer: "else a root it still holds" (§8).
+    const isRoot = root === null || /^[0-9a-f]{64}$/.test(String(root));
+    const isWhole = isRoot && /^[0-9a-f]*$/.test(String(prefix)) && Number.isInteger(item_count);
     if (!isWhole || typeof state_root !== 'string')
       fail('a sync_digest without all its members', question.text);
   }

@@ -6,6 +6,15 @@ const glob = 'node/core/glob.ts';
 
 export const mutants: readonly Mutant[] = [
   {
+    id: 'query-agent-prefix',
+    kills: ['DIR-07'],
+    file: 'node/core/query.ts',
+    find: 'const number = index.agents.numbers.get(wanted);',
+    replace:
+      'const number = index.agents.numbers.get(index.agents.list.find((agent) => agent.startsWith(wanted)) ?? wanted);',
+    note: 'takes the beginning of an agent id for the whole',
+  },
+  {
     id: 'query-regex',
     kills: ['DIR-07'],
     file: glob,
