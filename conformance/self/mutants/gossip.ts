@@ -189,7 +189,7 @@ export const mutants: readonly Mutant[] = [
     replace: `  if (!link.errand && link.type === 'persistent') {
     node.persistent.push(link);
     link.gossips = hello.capabilities.includes('gossip');
-    node.deadlines.at(node.nowMs + 2, () => {
+    node.deadlines.at(node.nowMs + 20, () => {
       node.persistent.splice(node.persistent.indexOf(link), 1);
       if (!node.links.has(link.id)) return;
       sendHello(node, link);
