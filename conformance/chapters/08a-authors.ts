@@ -80,8 +80,9 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: "`certificate` proves `public_key` and `agent_id` at the item's `timestamp`",
     reading:
-      'An author’s certificate is judged at the item’s timestamp and not at the receiver’s time: one that has expired since proves its author, one that will only be valid later proves items of then.',
-    mutants: ['author-judged-now'],
+      'An author’s certificate is judged at the item’s timestamp and not at the receiver’s time: one that has expired since proves its author, one that will only be valid later proves items of then, and its first and last instants belong to it.',
+    ruling: 'Profile §1: "notBefore ≤ t ≤ notAfter".',
+    mutants: ['author-judged-now', 'author-time-exclusive', 'author-not-before-exclusive'],
     needs: [],
     durationHintMs: 1_500,
     test: async (bench) => {
@@ -101,9 +102,16 @@ export const rows: readonly Requirement[] = [
         present: expired.commit(),
         ahead: later.commit({}, { timestamp: float(at + 2 * hour) }),
         early: later.commit(),
+        first: expired.commit({}, { timestamp: at - 20 * hour }),
+        firstFloat: later.confirm({}, { timestamp: float(at + hour) }),
+        last: expired.commit({}, { timestamp: at - hour }),
+        lastFloat: expired.confirm({}, { timestamp: float(at - hour) }),
+        before: expired.commit({}, { timestamp: float(at - 20 * hour - 0.5) }),
+        after: expired.commit({}, { timestamp: float(at - hour + 0.5) }),
       };
       const held = await relayed(bench, source, observer, Object.values(items));
-      const wanted = [items.old, items.oldConfirm, items.ahead];
+      const { old, oldConfirm, ahead, first, firstFloat, last, lastFloat } = items;
+      const wanted = [old, oldConfirm, ahead, first, firstFloat, last, lastFloat];
       for (const [name, item] of Object.entries(items)) {
         const isValid = wanted.includes(item);
         if (held.has(item.hash) !== isValid)
@@ -112,7 +120,9 @@ export const rows: readonly Requirement[] = [
             item.envelope,
           );
       }
-      return pass('items of expired and of future certificates taken, those outside of their time refused');
+      return pass(
+        `${wanted.length} items of expired and of future certificates taken, at their first and last instants too; those outside of their time refused`,
+      );
     },
   },
 ];

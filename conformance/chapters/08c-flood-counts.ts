@@ -13,6 +13,7 @@ import type { Message } from '../../harness/wire/message.ts';
 import { accepted, query, served, stillServed, untilServed } from '../expect.ts';
 import { commitKind, pairsOverLimit, queryKind, reportedFirst } from '../order.ts';
 import type { Puppet } from '../puppet.ts';
+import { bytesOverThree } from '../reconnecting.ts';
 import { fail, inconclusive, late, pass, type Requirement } from '../requirement.ts';
 
 export const itemsPerMinute = 10;
@@ -259,8 +260,13 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: 'not per connection: reconnecting resets nothing',
     reading:
-      'A peer over its limits is over them on any connection: a second one, a new one after a close or a reset, of another type, under another certificate of its key.',
-    mutants: ['limits-per-connection', 'limits-forgotten-with-peer', 'limits-per-agent'],
+      'A peer over its limits is over them on any connection: a second one, a new one after a close or a reset, of another type, under another certificate of its key. Nor does it bring a new burst of bytes.',
+    mutants: [
+      'limits-per-connection',
+      'limits-forgotten-with-peer',
+      'limits-per-agent',
+      'bytes-burst-per-connection',
+    ],
     needs: [],
     durationHintMs: 2_500,
     test: async (bench) => {
@@ -295,7 +301,10 @@ export const rows: readonly Requirement[] = [
       });
       const under = await renamed.join(node);
       await stillLimited(under, 'under another certificate of the key', renamed);
-      return pass('two connections share one budget, and four new ones brought none');
+      const tookMs = await bytesOverThree(bench, node);
+      return pass(
+        `two connections share one budget, and four new ones brought none; 3 MiB over three took ${tookMs} ms`,
+      );
     },
   },
   {

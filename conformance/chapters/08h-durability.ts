@@ -169,7 +169,7 @@ export const rows: readonly Requirement[] = [
     role: 'n',
     quote: 'a torn last record is dropped, nothing before it.',
     reading:
-      'The file to which the last commit was appended is cut inside that commit (in a LevelDB also overwritten): the node starts, holds everything before it, the torn one whole or not at all, and keeps what it takes afterwards.',
+      'The file to which the last commit was appended is cut inside that commit, or ends in zeros in its place (its length reached the disk, its bytes did not): the node starts, holds everything before it, the torn one whole or not at all, and keeps what it takes afterwards.',
     ruling:
       'Only a file that grew by the last commit and did not change before its old end can be torn there; a store without one is not judged.',
     mutants: [
@@ -177,6 +177,7 @@ export const rows: readonly Requirement[] = [
       'torn-tail-loses-all',
       'torn-tail-glued',
       'torn-tail-served',
+      'zeroed-tail-loses-all',
       'damaged-tail-loses-all',
     ],
     needs: ['start', 'restart', 'data-dir'],
@@ -312,9 +313,9 @@ function damagesOf(tail: Tail, isLog: boolean): readonly [what: string, damage: 
     cut('the last byte cut off', to - 1),
     cut('half of the last record cut off', from + Math.floor(size / 2)),
     cut('all but three bytes of the last record cut off', from + 3),
+    overwritten('zeros in the second half of the last record', from + Math.floor(size / 2), to),
     ...(isLog
       ? [
-          overwritten('zeros in the second half of the last record', from + Math.floor(size / 2), to),
           overwritten(
             'a zero in the middle of the last record',
             from + Math.floor(size / 2),

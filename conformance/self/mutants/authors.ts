@@ -56,8 +56,17 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['AUT-02', 'AUT-03'],
   },
   {
+    id: 'author-not-before-exclusive',
+    kills: ['AUT-02'],
+    file: certificate,
+    find: 'return certificate.notBeforeMs / 1000 <= atSeconds && atSeconds',
+    replace: 'return certificate.notBeforeMs / 1000 < atSeconds && atSeconds',
+    note: 'takes the first instant of a certificate for too early',
+    mayBreak: ['AUT-*'],
+  },
+  {
     id: 'author-time-exclusive',
-    kills: ['AUT-01'],
+    kills: ['AUT-01', 'AUT-02'],
     file: certificate,
     find: 'atSeconds <= certificate.notAfterMs / 1000;',
     replace: 'atSeconds < certificate.notAfterMs / 1000;',

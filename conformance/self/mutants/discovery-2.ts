@@ -28,6 +28,16 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'discovery-waits-to-ask-again',
+    kills: ['DSC-07'],
+    file,
+    find: '  if (query.active || node.stopped) return;\n',
+    replace:
+      '  if (query.active || node.stopped) return;\n  if (query.tried && node.bootstraps.some((each) => each.active)) {\n    scheduleQuery(node, query);\n    return;\n  }\n',
+    note: 'asks a bootstrap node again only when no other one is being asked',
+    mayBreak: ['DSC-*'],
+  },
+  {
     id: 'discovery-slow',
     kills: ['DSC-07'],
     file,

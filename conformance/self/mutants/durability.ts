@@ -131,6 +131,15 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['SYN-*', 'CKP-*'],
   },
   {
+    id: 'zeroed-tail-loses-all',
+    kills: ['DUR-02'],
+    ...textStore(
+      "let good = '';\n  for (const line of lines) try { take(line); good += line + '\\n'; } catch { if (line.includes('\\0')) { items.clear(); good = ''; } }\n  if (good !== text) fs.writeFileSync(file, good, 'latin1');",
+    ),
+    note: 'drops a record cut short, and begins anew where one ends in zeros',
+    mayBreak: ['SYN-*', 'CKP-*'],
+  },
+  {
     id: 'damaged-tail-loses-all',
     kills: ['DUR-02'],
     file: store,

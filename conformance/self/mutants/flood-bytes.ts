@@ -38,6 +38,16 @@ export const mutants: readonly Mutant[] = [
     note: 'counts bytes by connection',
   },
   {
+    id: 'bytes-burst-per-connection',
+    kills: ['FLD-05'],
+    file: 'node/core/handshake.ts',
+    find: '  if (errand) sendHello(node, link);\n}',
+    replace:
+      '  if (errand) sendHello(node, link);\n  link.peer.income.take(-node.parameters.bytesPerSecond, node.nowMs);\n}',
+    note: 'gives a peer a new burst of bytes with each connection',
+    mayBreak: ['FLD-*'],
+  },
+  {
     id: 'bytes-refused-free',
     kills: ['FLD-03'],
     file: inbound,

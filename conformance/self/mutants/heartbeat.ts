@@ -24,6 +24,15 @@ export const mutants: readonly Mutant[] = [
     note: 'sends heartbeats to its oldest peer only',
   },
   {
+    id: 'heartbeat-one-at-once',
+    kills: ['HBT-01'],
+    file,
+    find: beat,
+    replace:
+      '    const own = node as unknown as { beatMs?: number };\n    if (node.nowMs - (own.beatMs ?? -1000) > 20) sendHeartbeat(node, link);\n    own.beatMs = node.nowMs;\n    link.heartbeatDue',
+    note: 'sends one heartbeat of those that fall due at once',
+  },
+  {
     id: 'heartbeat-once',
     kills: ['HBT-01'],
     file,
@@ -79,6 +88,14 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     note: 'counts only good messages as signs of life',
+  },
+  {
+    id: 'silence-while-held',
+    kills: ['HBT-03'],
+    file,
+    find: 'const untilMs = link.holds.size > 0 ? Math.max(link.heldSinceMs, link.heardAtMs) : node.nowMs;',
+    replace: 'const untilMs = node.nowMs;',
+    note: 'takes a peer for silent that it does not read',
   },
   {
     id: 'heartbeats-counted',

@@ -158,6 +158,17 @@ export const mutants: readonly Mutant[] = [
     note: 'reads frames without a mask',
   },
   {
+    id: 'close-unanswered',
+    kills: ['ENV-08'],
+    file: connection,
+    find: onBroken,
+    replace: `${onBroken}
+  const received = (webSocket as unknown as { _receiver: NodeJS.EventEmitter })._receiver;
+  received.removeAllListeners('conclude').on('conclude', () => socket.end());`,
+    note: 'ends a connection on a close frame without answering it',
+    mayBreak: ['*'],
+  },
+  {
     id: 'any-path',
     kills: ['ENV-09'],
     file: listener,
