@@ -166,7 +166,9 @@ export const rows: readonly Requirement[] = [
       const mutedAt = performance.now();
       const alive = await talker!.peer(node);
       bench.note('the mute peer answers nothing, but pings');
-      const heldMs = bench.target.abilities.has('start') ? await heldBack(bench) : null;
+      const { abilities } = bench.target;
+      const canHold = abilities.has('start') && abilities.has('instances');
+      const heldMs = canHold ? await heldBack(bench) : null;
       let heardAt = mutedAt;
       for (const second of [25, 45, 65]) {
         await bench.sleep(mutedAt + second * 1_000 - performance.now(), `until ${second} s of silence`);

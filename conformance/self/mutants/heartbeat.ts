@@ -95,6 +95,13 @@ export const mutants: readonly Mutant[] = [
     file,
     find: 'const untilMs = link.holds.size > 0 ? Math.max(link.heldSinceMs, link.heardAtMs) : node.nowMs;',
     replace: 'const untilMs = node.nowMs;',
+    also: [
+      {
+        file: 'node/core/link.ts',
+        find: '    link.heardAtMs += node.nowMs - Math.max(link.heldSinceMs, link.heardAtMs);\n',
+        replace: '',
+      },
+    ],
     note: 'takes a peer for silent that it does not read',
   },
   {
