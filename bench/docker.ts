@@ -31,7 +31,7 @@ import { type Meshed, meshed, quietPlan, reference } from './meshed.ts';
 /** As many at a time as the engine starts nodes. */
 const startsAtOnce = Math.min(8, 2 * availableParallelism());
 const bareWithinMs = 60_000;
-const fullMeshWithinMs = 120_000;
+const fullMeshWithinMs = 180_000;
 
 const shown = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
 
@@ -145,8 +145,9 @@ function peersOf(testnet: RunningTestnet, name: string): number {
 async function fullMesh({ quick, say, scratchDir }: BenchOptions): Promise<Bar[]> {
   const nodes = quick ? 12 : 50;
   const engine = await dockerEngine();
-  const parameters = { target_peers: nodes - 1 };
-  const plan = quietPlan({ nodes, seed: 1, bootstrap: nodes - 1, parameters });
+  // With the default of 5 s two cores spend themselves on handshakes that are given up and begun anew.
+  const parameters = { target_peers: nodes - 1, handshake_timeout_s: 30 };
+  const plan = quietPlan({ nodes, seed: 1, parameters });
   const startedAt = performance.now();
   const outDir = join(scratchDir, 'full-mesh');
   const testnet = await engine.start(plan, { outDir, reference: await reference() });
