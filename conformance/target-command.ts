@@ -31,7 +31,7 @@ export async function openCommandTarget(options: CommandTarget): Promise<Target>
     run,
     nodeAddress: () => addresses.next(),
     puppetAddress: () => addresses.next(),
-    prepare: (spec, context, hooks) => prepareInstance(run, { ...spec, command, niceness }, context, hooks),
+    prepare: (spec, context, hooks) => prepareInstance(run, { niceness, ...spec, command }, context, hooks),
     release: () => addresses.release(),
   });
 }

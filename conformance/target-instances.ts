@@ -247,6 +247,7 @@ async function prepare(pool: Pool, options: NodeOptions): Promise<Held> {
       ...(options.hosts === undefined ? {} : { hosts: options.hosts }),
       ...(options.parameters === undefined ? {} : { parameters: options.parameters }),
       splitStderr: options.configText !== undefined,
+      ...(options.isTimed === true ? { niceness: 0 } : {}),
     },
     pool.context,
     {

@@ -65,6 +65,8 @@ export interface NodeOptions {
   configText?: (text: string) => string;
   /** Do not wait until it accepts TLS (rows that time the start, or expect it to fail). */
   readyWithinMs?: number;
+  /** Its answers are timed against a target of the design: it does not step back behind the tester and other rows' nodes. */
+  isTimed?: boolean;
 }
 
 /** A use of a node by one row. */

@@ -110,6 +110,8 @@ async function bundled(contents: string, options: BuildOptions): Promise<string>
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',
+    // ws would search the disk for add-ons that nobody installed.
+    define: { 'process.env.WS_NO_BUFFER_UTIL': '"1"', 'process.env.WS_NO_UTF_8_VALIDATE': '"1"' },
     logLevel: 'silent',
     ...options,
     write: false,

@@ -173,7 +173,7 @@ export const rows: readonly Requirement[] = [
         bench,
         6,
         { checkpoint_interval_s: 0 },
-        (index) => ({ advertise: links.address(index) }),
+        (index) => ({ advertise: links.address(index), isTimed: true }),
         (node, index) => links.through(node, index),
       );
       const { author, connections: direct } = await joinedWithAll(bench, nodes, 'author');
