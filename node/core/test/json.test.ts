@@ -164,11 +164,19 @@ describe('the JSON rules of §2', () => {
         const theirs = attempt(() => JSON.parse(text));
         if (!theirs.ok) expect(ours.ok, text).to.equal(false);
         else if (!ours.ok) expect(text).to.match(/"(a|b|\\u0041|)"[\s\S]*"(a|b|\\u0041|)"|e|[\ud800-\udfff]/);
-        else expect(plain(ours.value as Json)).to.deep.equal(theirs.value);
+        else expect(signless(plain(ours.value as Json))).to.deep.equal(signless(theirs.value));
       }),
-      { numRuns: 4000 },
+      { numRuns: 4000, examples: [[['-', '0']], [['[', '-', '0', ',', '-', '0', '.', '0', ']']]] },
     );
   });
+
+  /** The token `-0` is the integer 0 here (§3.1 prints it so), and −0 to JSON.parse. */
+  function signless(value: unknown): unknown {
+    if (value === 0) return 0;
+    if (Array.isArray(value)) return value.map(signless);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, signless(member)]));
+  }
 
   it('throws nothing but JsonError, whatever it reads', () => {
     fc.assert(
