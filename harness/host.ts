@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, loadavg, release, totalmem, type } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { cpuMsOf } from './os-process.ts';
 
 /** Goes into `verdict.json` as `host`. */
@@ -188,6 +189,24 @@ function snapshot(nodes: ReadonlyMap<string, number>): Snapshot {
   const { user, system } = process.cpuUsage();
   const nodesMs = new Map([...nodes].map(([name, pid]) => [name, { pid, ms: cpuMsOf(pid) }]));
   return { at: performance.now(), ...coreTimes(), harnessMs: (user + system) / 1000, nodesMs };
+}
+
+const lookMs = 60;
+const roomShare = 0.15;
+
+/**
+ * Resolves when the processors have had something to spare for a moment, at the latest after `withinMs`. Nodes that are all
+ * started at once meet each other late, and their targets would say more of the host than of them.
+ */
+export async function roomOnHost(withinMs: number, signal?: AbortSignal): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  for (let before = coreTimes(); performance.now() < deadline && !signal?.aborted; ) {
+    await delay(lookMs);
+    const now = coreTimes();
+    const idleMs = now.idleMs - before.idleMs;
+    if (idleMs >= roomShare * (idleMs + now.busyMs - before.busyMs)) return;
+    before = now;
+  }
 }
 
 function coreTimes(): { busyMs: number; idleMs: number; stolenMs: number } {

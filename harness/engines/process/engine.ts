@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SecureContext } from 'node:tls';
 import type { Ability, Engine, EngineOptions, NodeState, RunningNode, RunningTestnet } from '../../engine.ts';
+import { roomOnHost } from '../../host.ts';
 import { type LinkPlane, openFaultPlane } from '../../links/plane.ts';
 import { openFileLimit } from '../../os-process.ts';
 import type { Plan, PlannedNode } from '../../plan.ts';
@@ -34,6 +35,8 @@ import { linkPairs, wiringOf } from './wiring.ts';
 const startsAtOnce = 2 * availableParallelism();
 /** A node that only waits before it listens does not hold up the next one for longer. */
 const turnMs = 1_000;
+/** And so long until the host has room for the next. */
+const roomWithinMs = 1_000;
 
 /** Everything that a start made so far, in the order in which it must be undone backwards. */
 interface Ground {
@@ -245,6 +248,7 @@ async function startAll(
       const up = instance.ready(Number.POSITIVE_INFINITY).catch(onlyUsage);
       ready.push(up);
       await Promise.race([up, delay(turnMs, undefined, { ref: false })]);
+      await roomOnHost(roomWithinMs, signal);
     }
   };
   await Promise.all(Array.from({ length: Math.min(startsAtOnce, waiting.length) }, bringUp));
