@@ -31,7 +31,7 @@ import { type Meshed, meshed, quietPlan, reference } from './meshed.ts';
 /** As many at a time as the engine starts nodes. */
 const startsAtOnce = Math.min(8, 2 * availableParallelism());
 const bareWithinMs = 60_000;
-const fullMeshWithinMs = 180_000;
+const fullMeshWithinMs = 240_000;
 
 const shown = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
 
