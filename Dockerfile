@@ -21,4 +21,4 @@ COPY --from=bundle --chown=1000:1000 /cle /cle
 ENV CLE_CONFIG=/cle/cle.yaml
 EXPOSE 8888
 USER 1000:1000
-ENTRYPOINT ["/usr/local/bin/node", "--use-openssl-ca", "/node/node.cjs"]
+ENTRYPOINT ["/usr/local/bin/node", "/node/node.cjs"]

@@ -193,13 +193,14 @@ function snapshot(nodes: ReadonlyMap<string, number>): Snapshot {
 
 const lookMs = 60;
 const roomShare = 0.15;
+const roomWithinMs = 1_000;
 
 /**
- * Resolves when the processors have had something to spare for a moment, at the latest after `withinMs`. Nodes that are all
+ * Resolves when the processors have had something to spare for a moment, at the latest after a second. Nodes that are all
  * started at once meet each other late, and their targets would say more of the host than of them.
  */
-export async function roomOnHost(withinMs: number, signal?: AbortSignal): Promise<void> {
-  const deadline = performance.now() + withinMs;
+export async function roomOnHost(signal?: AbortSignal): Promise<void> {
+  const deadline = performance.now() + roomWithinMs;
   for (let before = coreTimes(); performance.now() < deadline && !signal?.aborted; ) {
     await delay(lookMs);
     const now = coreTimes();

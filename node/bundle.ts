@@ -36,13 +36,6 @@ export interface NodeBundle {
 const here = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
 
-/**
- * A node trusts one CA, but Node parses its 140 built-in ones as soon as any context is given a CA (40 ms of a start of
- * 50); asked for the system's instead, it reads a file that is not there. No V8 flags: with any of them the compiled code
- * of Node's own modules is refused, and they are compiled anew (40 ms).
- */
-const NODE_FLAGS = ['--use-openssl-ca'];
-
 /** Bundles of other contents that nobody has used for this long are removed. */
 const STALE_MS = 86_400_000;
 
@@ -64,9 +57,7 @@ module_.exports.runProgram();
 export async function bundleNode(dist = join(here, '..', 'dist')): Promise<NodeBundle> {
   const texts = await bundleTexts();
   const addons = ADDONS.map((name) => ({ name, file: addonFile(name) }));
-  const hash = createHash('sha256').update(
-    JSON.stringify([texts, LOADER, NODE_FLAGS, process.versions, process.arch]),
-  );
+  const hash = createHash('sha256').update(JSON.stringify([texts, LOADER, process.versions, process.arch]));
   for (const { file } of addons) hash.update(file ? readFileSync(file) : 'none');
   const dir = join(dist, `node-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(dir)) {
@@ -76,7 +67,8 @@ export async function bundleNode(dist = join(here, '..', 'dist')): Promise<NodeB
     await make(dist, dir, texts, addons);
     removeStale(dist, dir);
   }
-  return { command: [process.execPath, ...NODE_FLAGS, join(dir, 'node.cjs')], dir, addonsFor };
+  // No V8 flags: with any of them the compiled code of Node's own modules is refused, and they are compiled anew (40 ms).
+  return { command: [process.execPath, join(dir, 'node.cjs')], dir, addonsFor };
 }
 
 /** The bundle, and beside it what few nodes load, in files of their own: name → text. */
@@ -182,7 +174,7 @@ async function make(
     // The compiled code names its file, but V8 does not compare it: warmed up in the draft, used in its place.
     await promisify(execFile)(
       process.execPath,
-      [...NODE_FLAGS, join(here, 'bundle-warm-up.cjs'), draft, ...(await throwawayNodes(draft))],
+      [join(here, 'bundle-warm-up.cjs'), draft, ...(await throwawayNodes(draft))],
       { timeout: 60_000 },
     );
     rmSync(join(draft, 'warm-up'), { recursive: true, force: true });

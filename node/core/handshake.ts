@@ -35,7 +35,7 @@ interface Hello {
 
 /** A connection was upgraded. `errand`: what this node dialled it for, or null if the peer dialled. */
 export function openLink(node: NodeState, id: LinkId, der: Uint8Array, errand: Errand | null): void {
-  // The chain was verified by TLS; what is left to ask is what the certificate proves now.
+  // Its signature was verified by the shell before the upgrade; what is left to ask is what the certificate proves now.
   const trusting = { verify: () => true, sha256: node.world.sha256 };
   const certificate = readCertificate(der, node.authority, trusting, false);
   if (node.stopped || !certificate || !provesAt(certificate, node.world.wallMs() / 1000)) {

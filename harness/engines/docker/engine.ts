@@ -51,8 +51,6 @@ const abilities: readonly Ability[] = [
 const startsAtOnce = Math.min(8, 2 * availableParallelism());
 /** A node that only waits before it listens does not hold up the next one for longer. */
 const turnMs = 1_000;
-/** And so long until the host has room for the next. */
-const roomWithinMs = 1_000;
 
 /** Everything that a start made so far. */
 interface Ground {
@@ -272,7 +270,7 @@ async function startAll(
     const up = face.ready(Number.POSITIVE_INFINITY).catch(onlyUsage);
     ready.push(up);
     await Promise.race([up, delay(turnMs, undefined, { ref: false })]);
-    await roomOnHost(roomWithinMs, signal);
+    await roomOnHost(signal);
   });
   await Promise.all(ready);
   const failures = first.map(({ name }) => nodes.get(name)!.face.failure).filter((line) => line !== null);

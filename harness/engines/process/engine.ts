@@ -35,8 +35,6 @@ import { linkPairs, wiringOf } from './wiring.ts';
 const startsAtOnce = 2 * availableParallelism();
 /** A node that only waits before it listens does not hold up the next one for longer. */
 const turnMs = 1_000;
-/** And so long until the host has room for the next. */
-const roomWithinMs = 1_000;
 
 /** Everything that a start made so far, in the order in which it must be undone backwards. */
 interface Ground {
@@ -248,7 +246,7 @@ async function startAll(
       const up = instance.ready(Number.POSITIVE_INFINITY).catch(onlyUsage);
       ready.push(up);
       await Promise.race([up, delay(turnMs, undefined, { ref: false })]);
-      await roomOnHost(roomWithinMs, signal);
+      await roomOnHost(signal);
     }
   };
   await Promise.all(Array.from({ length: Math.min(startsAtOnce, waiting.length) }, bringUp));
