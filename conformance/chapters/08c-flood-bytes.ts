@@ -13,7 +13,7 @@ import type { Joined, Puppet } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import { quantile } from '../statistics.ts';
 import type { NodeUnderTest } from '../target.ts';
-import { limited, queriesPerMinute, useUpItems, useUpQueries } from './08c-flood-counts.ts';
+import { byHash, limited, queriesPerMinute, submit, useUpItems, useUpQueries } from './08c-flood-counts.ts';
 
 const mebibyte = 1_048_576;
 
@@ -243,6 +243,9 @@ export const rows: readonly Requirement[] = [
       const own = await forger.join(node);
       await useUpItems(own, forger);
       await useUpQueries(own);
+      // The twin: where nothing is counted at all, nothing was left uncounted.
+      limited(await submit(own, forger.commit()), 'commit 11');
+      limited(await own.request('query', byHash), 'query 31');
       const p95 = inTime(latencies, compared, `beside ${sent} forged messages`);
       return pass(`${sent} forged messages cost nobody a commit or a query; honest p95 ${p95} ms`);
     },

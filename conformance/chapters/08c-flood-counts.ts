@@ -19,9 +19,9 @@ import { fail, inconclusive, late, pass, type Requirement } from '../requirement
 export const itemsPerMinute = 10;
 export const queriesPerMinute = 30;
 
-const byHash = { query_type: 'by_hash', filters: { rule_hash: `rule_${'0'.repeat(64)}` } };
+export const byHash = { query_type: 'by_hash', filters: { rule_hash: `rule_${'0'.repeat(64)}` } };
 
-async function submit(connection: Connection, item: Item): Promise<Message> {
+export async function submit(connection: Connection, item: Item): Promise<Message> {
   connection.sendEnvelope(item.envelope);
   return connection.answer(item.messageId, 10_000);
 }
