@@ -23,6 +23,7 @@ describe('a harness that is killed', function () {
   let temp: string;
   let program: string;
   const before_ = process.env.TMPDIR;
+  const victims: ChildProcess[] = [];
 
   before(async () => {
     temp = mkdtempSync(join(tmpdir(), 'cle-kill-test-'));
@@ -41,6 +42,13 @@ describe('a harness that is killed', function () {
     });
     process.env.TMPDIR = temp;
   });
+  // A victim that outlives a failed test restarts its nodes for ever, and every later test runs beside it.
+  afterEach(async () => {
+    const alive = victims.splice(0).filter((victim) => victim.exitCode === null && victim.signalCode === null);
+    for (const victim of alive) victim.kill('SIGKILL');
+    await Promise.all(alive.map((victim) => once(victim, 'exit')));
+    await gone(processesLeft).catch((error: Error) => console.error(`left behind: ${error.message}`));
+  });
   after(() => {
     if (before_ === undefined) delete process.env.TMPDIR;
     else process.env.TMPDIR = before_;
@@ -54,6 +62,7 @@ describe('a harness that is killed', function () {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, TMPDIR: temp },
     });
+    victims.push(victim);
     let text = '';
     victim.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
@@ -160,7 +169,8 @@ describe('a harness that is killed', function () {
     expect(ownerLives(id)).to.equal(false);
     const swept = await sweep();
     expect(swept.removed.map((run) => run.id)).to.deep.equal([id]);
-    expect(swept.removed[0]!.processes).to.be.at.least(nodes);
+    // A victim restarts its nodes one by one: the one whose turn it is may be between two lives.
+    expect(swept.removed[0]!.processes).to.be.at.least(nodes - 1);
     expect(swept.alive).to.have.length(1);
     expect(processesLeft().length).to.be.at.least(nodes - 1);
     expect(alive.victim.exitCode).to.equal(null);
