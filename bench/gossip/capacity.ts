@@ -31,13 +31,15 @@ export interface Search {
   firstRate: number;
   stepMs: number;
   warmUpMs: number;
-  /** Narrowing steps after the first failure. */
+  /** Narrowing steps once a rate has held and one has failed. */
   narrowing: number;
   /** How long stragglers (repair) may take after the offered load ends. */
   drainMs: number;
 }
 
 const p95BarMs = 500;
+/** Where a net holds no rate, the search ends here. */
+const leastRate = 10;
 
 function percentile(reports: readonly Report[], q: number): number {
   const merged = new Map<number, number>();
@@ -107,10 +109,10 @@ export async function measureCapacity(
       const held = (await take(rate, search.stepMs)).holds || (await take(rate, search.stepMs)).holds;
       if (held) low = rate;
       else high = rate;
-      if (low === 0 && high < 2) break;
+      if (low === 0 && high < leastRate) break;
       if (high === Number.POSITIVE_INFINITY) rate = low * 1.6;
       else {
-        narrowed += 1;
+        if (low > 0) narrowed += 1;
         rate = low === 0 ? high / 2 : (low + high) / 2;
       }
     }

@@ -25,11 +25,16 @@ describe('docker: a harness that is killed', function () {
   let docker: Docker;
   let temp: string;
   const tempBefore = process.env.TMPDIR;
+  const victims: ChildProcess[] = [];
 
   before(async function () {
     docker = await engineOrSkip(this);
     temp = mkdtempSync(join(tmpdir(), 'cle-docker-kill-'));
     process.env.TMPDIR = temp;
+  });
+  // A victim that outlives a failed test makes containers for ever, and every later test runs beside it.
+  afterEach(() => {
+    for (const victim of victims.splice(0)) if (victim.exitCode === null) victim.kill('SIGKILL');
   });
   after(() => {
     if (temp === undefined) return;
@@ -43,6 +48,7 @@ describe('docker: a harness that is killed', function () {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, TMPDIR: temp },
     });
+    victims.push(victim);
     victim.stdout!.resume();
     await Promise.race([once(victim.stdout!, 'data'), once(victim, 'exit')]);
     return victim;
