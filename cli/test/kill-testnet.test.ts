@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { engineOrSkip, heldBy } from '../../harness/engines/docker/test/fixture.ts';
 import { processesWithEnvironment } from '../../harness/os-process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -45,7 +46,7 @@ describe('npm run testnet, interrupted', function () {
     child.kill(signal);
     const at = performance.now();
     const [code, endedBy] = await exited;
-    return { code, endedBy, afterMs: performance.now() - at, said };
+    return { pid: child.pid!, code, endedBy, afterMs: performance.now() - at, said };
   };
   const left = (): (string | number)[] => {
     const folders = readdirSync(temp).filter((name) => name.startsWith('cle-testnet'));
@@ -81,6 +82,21 @@ describe('npm run testnet, interrupted', function () {
     it(`leaves nothing when it is killed after "${word}"`, async () => {
       const { endedBy } = await interrupted(smoke(), word, thenMs, 'SIGKILL');
       expect(endedBy).to.equal('SIGKILL');
+      await nothingLeft();
+    });
+  }
+
+  for (const [word, thenMs] of [
+    ['start:', 2000],
+    ['load:', 1500],
+  ] as const) {
+    it(`leaves no container after Ctrl-C after "${word}" either`, async function () {
+      const docker = await engineOrSkip(this);
+      const words = ['--engine', 'docker', '--scenario', 'smoke', '--out', join(temp, 'out')];
+      const { pid, code, said } = await interrupted(words, word, thenMs, 'SIGINT');
+      expect(code, said).to.equal(130);
+      expect(said).to.not.match(/\n\s+at /);
+      expect(await heldBy(docker, `${pid}-`)).to.deep.equal([]);
       await nothingLeft();
     });
   }
