@@ -217,6 +217,21 @@ describe('docker: the engine', function () {
     );
   });
 
+  it('says in one line that all its subnets are taken, and leaves nothing', async () => {
+    const squatter = await docker.createNetwork({
+      Name: `cle-${process.pid}-squatter`,
+      IPAM: { Config: [{ Subnet: '169.254.64.0/18' }] },
+    });
+    try {
+      expect(await refusal(start(stubPlan(2)))).to.match(
+        /^all \d+ subnets of 169\.254\.64\.0\/18 are taken by networks of the container engine \(npm run testnet -- down .*\)$/,
+      );
+    } finally {
+      await squatter.remove();
+    }
+    expect(await heldBy(docker, `${process.pid}-`)).to.deep.equal([]);
+  });
+
   it('names an image whose program ends at once, with its last words', async () => {
     const broken = `cle-testnet/test-exits:${process.pid}`;
     await commit(broken, [
