@@ -6,7 +6,7 @@
  */
 import { addCommit } from './commits.ts';
 import type { Deadline } from './deadlines.ts';
-import { flux, isBusy } from './flux.ts';
+import { isBusy } from './flux.ts';
 import type { Item } from './item.ts';
 import { kept } from './json.ts';
 import { note } from './link.ts';
@@ -67,10 +67,7 @@ export function createStoring(): StoringState {
  * and shares one announce (§7: "items of one type accepted within 50 ms may share one"), and an announce is what costs a
  * busy net most: each makes its way to every node three times over.
  */
-const commitsEveryMs = 150;
-/** With so many items a second the announces of 150 ms would fill the machine: longer, and still well within half a second. */
-const floodedFlux = 120;
-const commitsEveryMsWhenFlooded = 280;
+const commitsEveryMs = 280;
 /** Beyond these nobody is kept waiting for the sake of a larger batch. */
 const commitsAtOnce = 100;
 
@@ -204,8 +201,7 @@ function commitBatch(node: NodeState): Batch {
   const { commits } = node.storing;
   if (commits.batch) return commits.batch;
   commits.batch = { relaxed: false, items: [], records: [], waiters: [] };
-  const everyMs = flux(node) > floodedFlux ? commitsEveryMsWhenFlooded : commitsEveryMs;
-  const at = commits.writtenAtMs + everyMs;
+  const at = commits.writtenAtMs + commitsEveryMs;
   // The end of the step in which it is due finds it dead and writes.
   if (isBusy(node) && at > node.nowMs) commits.due = node.deadlines.at(at, () => {});
   return commits.batch;
