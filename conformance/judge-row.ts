@@ -5,6 +5,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { AssertionError } from 'chai';
+import type { HostHealth } from '../harness/host.ts';
 import { Unseen } from '../harness/wire/connection.ts';
 import { fingerprintOf } from './baseline.ts';
 import { type OpenBench, openBench, type RunContext } from './bench.ts';
@@ -120,6 +121,13 @@ function limit(row: Requirement, bench: OpenBench): Promise<Outcome> {
 /** The host is looked at once a second: what happened last shows only then. */
 const hostSampleMs = 1_100;
 
+/** A host that was overloaded for less of a row's time explains nothing: what is missing after 93 s is not 5 s late. */
+const excusingShare = 0.2;
+
+export function explainsLateness({ overloaded, pressed }: HostHealth): boolean {
+  return overloaded && pressed >= excusingShare;
+}
+
 /** What the level and the host make of an outcome. */
 async function inView(
   row: Requirement,
@@ -133,7 +141,7 @@ async function inView(
   if (outcome.verdict !== 'fail') return outcome;
   if (outcome.timing === true) {
     const health = context.host.health(from, to);
-    if (health.overloaded)
+    if (explainsLateness(health))
       return { ...outcome, verdict: 'inconclusive', because: `${outcome.because}. ${health.because}` };
   }
   return { ...outcome, verdict: brokenAt(row.level) };

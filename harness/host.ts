@@ -55,6 +55,8 @@ export interface HostHealth {
   overloaded: boolean;
   /** A sentence with the figures, whichever way it went. */
   because: string;
+  /** Share of the seconds in which the host had nothing left for anybody, 0 to 1. */
+  pressed: number;
   seconds: readonly HostSecond[];
 }
 
@@ -110,17 +112,26 @@ export function judgeHost(seconds: readonly HostSecond[], cores: number, memoryM
     busyComplaint(seconds, cores),
     memoryComplaint(seconds, memoryMiB),
   ].filter((complaint) => complaint !== null);
+  const pressed = mean(seconds.map((second) => (isPressed(second, memoryMiB) ? 1 : 0)));
   if (complaints.length > 0) {
-    return { overloaded: true, because: `The host was overloaded: ${complaints.join('; ')}.`, seconds };
+    const because = `The host was overloaded: ${complaints.join('; ')}.`;
+    return { overloaded: true, because, pressed, seconds };
   }
-  if (seconds.length === 0) return { overloaded: false, because: 'The host was not watched.', seconds };
+  if (seconds.length === 0)
+    return { overloaded: false, because: 'The host was not watched.', pressed, seconds };
   const worstLag = Math.max(...seconds.map(({ lagMs }) => lagMs));
   const busy = mean(seconds.map((second) => second.busy));
   return {
     overloaded: false,
     because: `The host kept up: ${percent(busy)} of ${cores} cores in use, longest stop of the harness ${Math.round(worstLag)} ms.`,
+    pressed,
     seconds,
   };
+}
+
+function isPressed({ lagMs, stolen, busy, availableMiB }: HostSecond, memoryMiB: number): boolean {
+  const isShort = availableMiB < memoryMiB * leastAvailable;
+  return lagMs >= stallMs || stolen >= stolenShare || busy >= 1 - idleShare || isShort;
 }
 
 function stallComplaint(seconds: readonly HostSecond[]): string | null {

@@ -75,6 +75,17 @@ describe('the host of a run', () => {
     });
   }
 
+  it('tells in what share of the time it had nothing left', () => {
+    const seconds = [
+      ...row(15),
+      ...row(5, { busy: 1 }),
+      ...row(1, { lagMs: 900 }),
+      ...row(4, { stolen: 0.3 }),
+    ];
+    expect(judgeHost(seconds, 2, 10_000).pressed).to.equal(0.4);
+    expect(judgeHost([], 2, 10_000).pressed).to.equal(0);
+  });
+
   it('is watched: a process that burns CPU and a stall of our own show, at their time only', async () => {
     const burner = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
     const watch = watchHost(() => new Map([['burner', burner.pid!]]));
