@@ -257,15 +257,21 @@ export const mutants: readonly Mutant[] = [
     id: 'rounds-always-fetch',
     kills: ['AEN-05'],
     file: reconcile,
-    find: 'const lacking = hashes.filter((hash) => isLacking(node, hash));\n      if',
-    replace: 'const lacking = [...hashes];\n      if',
+    find: 'if (hash === walk.mine.hash(prefix)) return null;',
+    replace: `if (hash === walk.mine.hash(prefix)) {
+    const held = prefix === '' && walk.root === null ? ((answer.item_hashes ?? []) as string[]) : [];
+    for (const wire of held) {
+      node.fetching.wants.delete(wire.slice(5));
+      want(node, walk.link, wire.slice(5), 'reconciled', true);
+    }
+    return null;
+  }`,
     also: [
       {
         file: 'node/core/wants.ts',
         find: 'if (isHeld(node, wireHash)) {',
         replace: "if (origin !== 'reconciled' && isHeld(node, wireHash)) {",
       },
-      { file: reconcile, find: 'if (hash === walk.mine.hash(prefix)) return null;', replace: '' },
     ],
     note: 'fetches all of a peer’s items every round, though the roots are equal',
     mayBreak: ['AEN-04'],
