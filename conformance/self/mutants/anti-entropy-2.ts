@@ -10,9 +10,7 @@ export const mutants: readonly Mutant[] = [
     id: 'summary-counts-commits',
     kills: ['AEN-03'],
     file: 'node/core/checkpoints.ts',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: '"item_count": ${node.tree.size}, ',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     replace: '"item_count": ${node.commits.size}, ',
     note: 'counts only commits in its state_summary',
   },
@@ -20,7 +18,6 @@ export const mutants: readonly Mutant[] = [
     id: 'fresh-never-announced',
     kills: ['AEN-09'],
     file: fetching,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: 'announce(node, topicOf(item.type), `rule_${item.hash}`, null);',
     replace: '',
     note: 'announces nothing that anti-entropy brought',

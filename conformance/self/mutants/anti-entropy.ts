@@ -60,9 +60,7 @@ export const mutants: readonly Mutant[] = [
     id: 'round-without-root',
     kills: ['AEN-01'],
     file: reconcile,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: '"root": ${root}, "state_root": "${node.tree.root()}"}`;',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     replace: '"state_root": "${node.tree.root()}"}`;',
     note: 'asks without the member root',
     mayBreak: ['AEN-04', 'AEN-08'],
@@ -96,7 +94,6 @@ export const mutants: readonly Mutant[] = [
     id: 'digest-bare-hashes',
     kills: ['AEN-02'],
     file: reconcile,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: 'list(view.hashes(prefix).map((hash) => `rule_${hash}`))',
     replace: 'list(view.hashes(prefix))',
     note: 'lists hashes without rule_',
@@ -155,7 +152,6 @@ export const mutants: readonly Mutant[] = [
     id: 'tree-no-tags',
     kills: ['AEN-02', 'AEN-03'],
     file: tree,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: 'else node.hash = sha256(`L${node.items}`);',
     replace: 'else node.hash = sha256(node.items);',
     note: 'hashes leaves without the L in front',
@@ -289,9 +285,7 @@ export const mutants: readonly Mutant[] = [
     id: 'walk-endless',
     kills: ['AEN-06'],
     file: reconcile,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: "if (prefix.length >= 64 || sha256(`N${children.join('')}`) !== hash)",
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     replace: "if (sha256(`N${children.join('')}`) !== hash)",
     note: 'goes down a tree below 64 digits',
   },
@@ -346,9 +340,7 @@ export const mutants: readonly Mutant[] = [
     id: 'round-root-of-nothing',
     kills: ['AEN-05'],
     file: reconcile,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: '"state_root": "${node.tree.root()}"}`;\n    const isSent',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     replace: '"state_root": "${\'0\'.repeat(64)}"}`;\n    const isSent',
     note: 'says in its rounds that it has nothing',
   },
@@ -356,7 +348,6 @@ export const mutants: readonly Mutant[] = [
     id: 'round-count-zero',
     kills: ['AEN-05'],
     file: reconcile,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: '{"item_count": ${node.tree.size}, "prefix"',
     replace: '{"item_count": 0, "prefix"',
     note: 'says in its rounds that it has no items',

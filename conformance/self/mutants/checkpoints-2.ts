@@ -319,7 +319,6 @@ export const mutants: readonly Mutant[] = [
     kills: ['CKP-03'],
     file: checkpoints,
     find: "announce(node, 'checkpoint', checkpoint.hash, null)",
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     replace: "announce(node, 'new_commit', `rule_${checkpoint.hash}`, null)",
     note: 'tells of its checkpoints as if they were items',
     mayBreak: ['CKP-09', 'GFM-02'],

@@ -18,7 +18,6 @@ export const mutants: readonly Mutant[] = [
     id: 'acceptor-hello-type',
     kills: ['HSK-01'],
     file: 'node/core/handshake.ts',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text
     find: '"connection_type": "${link.type}"',
     replace: '"connection_type": "persistent"',
     note: 'answers every hello as a persistent one',

@@ -90,7 +90,6 @@ export const mutants: readonly Mutant[] = [
     id: 'state-sync-request-without-height',
     kills: ['SYN-02'],
     file: sync,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: '"last_known_height": ${height}, "sync_type": "request"',
     replace: '"sync_type": "request"',
     note: 'asks without last_known_height',
@@ -108,9 +107,7 @@ export const mutants: readonly Mutant[] = [
     id: 'state-sync-without-type',
     kills: ['SYN-02'],
     file: checkpoints,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     find: '"request_id": "${requestId}", "sync_type": "response"}',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: source text of the node
     replace: '"request_id": "${requestId}"}',
     note: 'answers state_sync without sync_type',
     mayBreak: ['SYN-01', 'SYN-09', 'CKP-09'],

@@ -44,7 +44,9 @@ describe('a harness that is killed', function () {
   });
   // A victim that outlives a failed test restarts its nodes for ever, and every later test runs beside it.
   afterEach(async () => {
-    const alive = victims.splice(0).filter((victim) => victim.exitCode === null && victim.signalCode === null);
+    const alive = victims
+      .splice(0)
+      .filter((victim) => victim.exitCode === null && victim.signalCode === null);
     for (const victim of alive) victim.kill('SIGKILL');
     await Promise.all(alive.map((victim) => once(victim, 'exit')));
     await gone(processesLeft).catch((error: Error) => console.error(`left behind: ${error.message}`));
