@@ -385,6 +385,14 @@ export const mutants: readonly Mutant[] = [
     find: 'if (announced) link.peer.refusedCheckpoints.delete(hash);',
     replace:
       'for (const each of node.persistent) if (each.peer !== link.peer && each.peer.refusedCheckpoints.has(hash)) return;\n  if (announced) link.peer.refusedCheckpoints.delete(hash);',
+    also: [
+      {
+        file: sync,
+        find: '  const atMs = link.peer.refusedCheckpoints.get(hash);\n',
+        replace:
+          '  const atMs = node.persistent.map((each) => each.peer.refusedCheckpoints.get(hash)).find((at) => at !== undefined);\n',
+      },
+    ],
     note: 'takes a checkpoint from nobody once one peer spoiled it',
   },
   {
