@@ -1,16 +1,35 @@
 /**
- * A peer that spends a second's bytes, leaves, comes back and spends them again. Knows how much of it a node may have taken in by
- * when; which row asks is not its matter.
+ * Peers that leave and come back: when there is a place for them again, and what one may spend that does so to spend more. Knows
+ * how much of it a node may have taken in by when; which row asks is not its matter.
  */
 
 import { heartbeat } from '../harness/wire/gossip.ts';
 import type { Bench } from './bench.ts';
-import { fail } from './requirement.ts';
+import { tryHandshake } from './expect.ts';
+import type { Joined, Puppet } from './puppet.ts';
+import { fail, late } from './requirement.ts';
 import type { NodeUnderTest } from './target.ts';
 
 const perSecond = 1_048_576;
 const perConnection = 22;
 const padding = 'x'.repeat(48_000);
+
+/** Joins as soon as there is a place: a node that still has messages of a lost connection to read notices its end after them. */
+export async function joinsAgain(
+  bench: Bench,
+  puppet: Puppet,
+  node: NodeUnderTest,
+  type: 'persistent' | 'sync',
+): Promise<Joined> {
+  const until = performance.now() + 8_000;
+  for (;;) {
+    const attempt = await tryHandshake(puppet, node, { type, capabilities: ['gossip'], keepOpen: true });
+    if (attempt.accepted) return attempt.connection as Joined;
+    if (performance.now() > until)
+      late(`8 s after connections had ended there was no place for another yet: ${attempt.detail}`);
+    await bench.sleep(200, 'before another try to join');
+  }
+}
 
 /**
  * Three connections, one after the other, with a little more than a second's bytes each, at a node with the default limit. What was

@@ -15,6 +15,7 @@ import type { Bench } from '../bench.ts';
 import { accepted, answerTo, query, served, stillServed, untilServed } from '../expect.ts';
 import { reportedFirst } from '../order.ts';
 import type { Puppet } from '../puppet.ts';
+import { joinsAgain } from '../reconnecting.ts';
 import { fail, inconclusive, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
 
@@ -229,7 +230,7 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: 'Send message directly to a known peer.',
     reading:
-      'A peer that vanishes while its answers are on the way (reset, half a frame, no close) harms nobody: others are answered, and it may come back at once.',
+      'A peer that vanishes while its answers are on the way (reset, half a frame, no close) harms nobody: others are answered, and it may come back as soon as its end was noticed.',
     mutants: ['vanished-keeps-slot', 'vanished-crashes', 'vanished-holds-fetch'],
     needs: [],
     durationHintMs: 3_000,
@@ -257,7 +258,7 @@ export const rows: readonly Requirement[] = [
         bench.step(`dialling again after ${round} lost connections`);
         // More short-lived ones than a peer may have at once.
         const type = round % 4 === 1 ? 'persistent' : 'sync';
-        const connection = await victim!.join(node, { type });
+        const connection = await joinsAgain(bench, victim!, node, type);
         bench.step(`${how} while answers are on the way`);
         // More than a node may send to one peer in a second, so that most of it still waits when the peer goes.
         for (let i = 0; i < 45; i += 1) connection.send('gossip', itemRequest(victim!.nodeId, [big.hash]));
@@ -269,7 +270,7 @@ export const rows: readonly Requirement[] = [
           fail(`after ${how} of one peer another is not served an item that the node holds`);
       }
       await otherSourceAsked(bench, victim!, witness!, node);
-      const back = await victim!.join(node);
+      const back = await joinsAgain(bench, victim!, node, 'sync');
       await stillServed(back);
       return pass(
         'a peer vanished 8 times with answers on the way and once owing one; others were served, and it may return',
