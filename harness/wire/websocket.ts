@@ -120,23 +120,9 @@ export function openLine(
     for (const frame of reader.push(chunk)) onFrame(frame, at);
   };
 
-  // What one turn of the event loop writes leaves in one piece: a system call costs more than a message.
-  let corked = false;
-  const flush = (): void => {
-    if (!corked) return;
-    corked = false;
-    socket.uncork();
-  };
   const writeRaw = (bytes: Uint8Array): void => {
     if (trickle.length > 0) trickle.push(bytes);
-    else if (!socket.destroyed && socket.writable) {
-      if (!corked) {
-        corked = true;
-        socket.cork();
-        process.nextTick(flush);
-      }
-      socket.write(bytes);
-    }
+    else if (!socket.destroyed && socket.writable) socket.write(bytes);
   };
   /** Each part is handed over when the one before has left this process, so that no two share a TLS record. */
   const trickleOn = (): void => {
@@ -172,7 +158,6 @@ export function openLine(
     socket,
     writeFrame,
     writeFrameByteWise(frame) {
-      flush();
       const idle = trickle.length === 0;
       const bytes = encodeFrame({ ...frame, mask: frame.mask ?? dialer });
       for (const byte of bytes) trickle.push(Uint8Array.of(byte));
@@ -191,14 +176,12 @@ export function openLine(
       lingerThenDestroy(lingerMs);
     },
     destroy() {
-      flush();
       selfClosed ??= { code: 1006, reason: '' };
       if (socket.writableLength > 0) socket.destroy();
       else socket.end();
       lingerThenDestroy(200);
     },
     reset() {
-      flush();
       selfClosed ??= { code: 1006, reason: '' };
       if (!tcp.destroyed) tcp.resetAndDestroy();
       socket.destroy();
