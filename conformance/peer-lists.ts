@@ -3,6 +3,7 @@
  * puppet saw of it. Knows the profile's form of a list; what a list should hold is for rows.
  */
 
+import type { Socket } from 'node:net';
 import type { Connection } from '../harness/wire/connection.ts';
 import { type PeerEntry, type peerExchange, peerRequest } from '../harness/wire/gossip.ts';
 import { type Listener, listenTcp, type TcpListener } from '../harness/wire/listener.ts';
@@ -99,6 +100,30 @@ export async function refuse(bench: Bench, puppet: Puppet): Promise<TcpListener>
   const listener = await listenTcp(host, port, (socket) => socket.resetAndDestroy());
   bench.onClose(() => listener.close());
   return listener;
+}
+
+/** A TCP listener where nobody says a word until `release`, which resets whoever waits and whoever comes. */
+export async function silent(
+  bench: Bench,
+  puppet: Puppet,
+): Promise<{ listener: TcpListener; release: () => void }> {
+  const { host, port } = splitAddress(puppet.address);
+  const waiting: Socket[] = [];
+  let isOver = false;
+  const listener = await listenTcp(host, port, (socket) => {
+    socket.on('error', () => {});
+    if (isOver) socket.resetAndDestroy();
+    else waiting.push(socket);
+  });
+  const release = (): void => {
+    isOver = true;
+    for (const socket of waiting.splice(0)) socket.resetAndDestroy();
+  };
+  bench.onClose(() => {
+    release();
+    listener.close();
+  });
+  return { listener, release };
 }
 
 /** The id of a node that does not exist. */

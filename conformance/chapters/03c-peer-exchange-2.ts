@@ -4,7 +4,7 @@ import type { PeerEntry } from '../../harness/wire/gossip.ts';
 import { type Listener, listenTcp, type TcpListener } from '../../harness/wire/listener.ts';
 import { splitAddress } from '../../harness/wire/transport.ts';
 import type { Bench } from '../bench.ts';
-import { addressesOf, askForPeers, helloed, madeUp, refusing } from '../peer-lists.ts';
+import { addressesOf, askForPeers, helloed, madeUp, refusing, silent } from '../peer-lists.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -70,9 +70,11 @@ export const rows: readonly Requirement[] = [
     limitMs: 60_000,
     test: async (bench) => {
       const node = await bench.node();
-      const [good, gone, hidden, liar, asker] = await bench.puppets(5);
-      const [dead, left] = await refusing(bench, 2, 'dead');
-      const fake = { node_id: madeUp(bench), address: dead!.address };
+      const [good, gone, hidden, liar, asker, nobody] = await bench.puppets(6);
+      const [left] = await refusing(bench, 1, 'left');
+      // A dial of it neither succeeds nor fails until the first list was looked at.
+      const { listener: dead, release } = await silent(bench, nobody!);
+      const fake = { node_id: madeUp(bench), address: dead.address };
       await good!.peer(node, { address: good!.address });
       await hidden!.peer(node, { address: null });
       const connection = await gone!.join(node, { address: left!.address });
@@ -90,8 +92,9 @@ export const rows: readonly Requirement[] = [
         return peers;
       };
       await look();
+      release();
       await connection.close();
-      await bench.waitFor('dial of somebody only heard of', 20_000, () => dead!.accepts.length > 0);
+      await bench.waitFor('dial of somebody only heard of', 20_000, () => dead.accepts.length > 0);
       await bench.waitFor('dial of a peer that left', 20_000, () => left!.accepts.length > 0);
       let asked = 0;
       let peers = await look();
