@@ -1,4 +1,4 @@
-/** "Ctrl-C and SIGKILL of the harness leave no process and no temporary folder", tried on the command as a person runs it. */
+/** "Ctrl-C and SIGKILL of the harness leave no process and no temporary folder", nor a container: tried on the command as a person runs it. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
