@@ -5,7 +5,7 @@
 import type { Deadline } from './deadlines.ts';
 import { type Gossip, gossipText, maxHashes } from './gossip-payload.ts';
 import { pickRandom } from './link.ts';
-import { send } from './sending.ts';
+import { sendToEach } from './sending.ts';
 import type { Link, NodeState } from './state.ts';
 import type { ItemType } from './types.ts';
 
@@ -75,5 +75,5 @@ function tell(node: NodeState, topic: string, gathered: Gathered): void {
   };
   node.gossipCache.add(gossip.gossipId, node.me.nodeId, node.nowMs);
   const text = gossipText(gossip);
-  for (const link of pickGossipPeers(node, [author])) send(node, link, 'gossip', text, true);
+  sendToEach(node, pickGossipPeers(node, [author]), 'gossip', text);
 }

@@ -8,12 +8,12 @@ import { type Refusal, refuse } from './error-code.ts';
 import { isResponse } from './fetching.ts';
 import { type Gossip, gossipText, readGossip, responseText } from './gossip-payload.ts';
 import { settled } from './requests.ts';
-import { send } from './sending.ts';
+import { send, sendToEach } from './sending.ts';
 import type { Link, NodeState } from './state.ts';
 import { seek } from './state-sync.ts';
 import { isHeld } from './storing.ts';
 import type { JsonObject } from './types.ts';
-import { isComing, want, whenCome } from './wants.ts';
+import { isComing, toldOn, want, whenCome } from './wants.ts';
 
 /** The seven members of a response and its `request_id`, without hashes. */
 const frameBytes = 400;
@@ -61,15 +61,17 @@ function takeAnnounce(node: NodeState, link: Link, gossip: Gossip): void {
     return;
   }
   if (gossip.topic === 'checkpoint') {
-    for (const hash of gossip.itemHashes.slice(0, checkpointsAtOnce)) seek(node, link, hash, true);
+    const word = gossip.origin === nodeId ? 'origin' : 'forward';
+    for (const hash of gossip.itemHashes.slice(0, checkpointsAtOnce)) seek(node, link, hash, word);
   } else {
     for (const wire of gossip.itemHashes) want(node, link, wire.slice(5), 'announced', true);
   }
   // "A ttl above `ttl` − 1 counts as `ttl` − 1."
   const ttl = Math.min(gossip.ttl, node.parameters.ttl - 1);
   if (ttl <= 0) return;
+  if (gossip.topic !== 'checkpoint') for (const wire of gossip.itemHashes) toldOn(node, wire.slice(5));
   const text = gossipText({ ...gossip, ttl: ttl - 1 });
-  for (const to of pickGossipPeers(node, [nodeId, gossip.origin])) send(node, to, 'gossip', text, true);
+  sendToEach(node, pickGossipPeers(node, [nodeId, gossip.origin]), 'gossip', text);
 }
 
 /** "A holder that is itself fetching an asked hash may delay its answer by up to 200 ms." */

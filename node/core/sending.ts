@@ -44,9 +44,33 @@ export function send(
   payload: Payload,
   lossy = false,
 ): string | null {
-  if (link.phase === 'closing') return null;
-  if (lossy && link.outboxBytes > outboxLossyBytes) return null;
+  if (!takes(link, lossy)) return null;
   const { messageId, text } = sealed(node, messageType, payload);
+  post(node, link, messageType, text);
+  return messageId;
+}
+
+/**
+ * One message to several peers, sealed once: no envelope names its receiver (§3), and each of them counts for itself which
+ * ids it has seen. Who is too far behind goes without.
+ */
+export function sendToEach(
+  node: NodeState,
+  links: readonly Link[],
+  messageType: string,
+  payload: Payload,
+): void {
+  const taking = links.filter((link) => takes(link, true));
+  if (taking.length === 0) return;
+  const { text } = sealed(node, messageType, payload);
+  for (const link of taking) post(node, link, messageType, text);
+}
+
+function takes(link: Link, lossy: boolean): boolean {
+  return link.phase !== 'closing' && !(lossy && link.outboxBytes > outboxLossyBytes);
+}
+
+function post(node: NodeState, link: Link, messageType: string, text: string): void {
   const label = `out:${messageType}`;
   node.counters.messages.set(label, (node.counters.messages.get(label) ?? 0) + 1);
   if (link.type === 'sync') touch(node, link);
@@ -54,7 +78,6 @@ export function send(
   link.outboxBytes += text.length;
   flush(node, link);
   if (link.outboxBytes > outboxHighBytes) hold(node, link, 'output');
-  return messageId;
 }
 
 /** Sends what waits, as far as the peer's budget and the shell's buffer allow. */

@@ -71,6 +71,6 @@ export function takeSummary(node: NodeState, link: Link, payload: JsonObject): R
   if (!isInteger(item_count) || item_count < 0) return refuse('MALFORMED', 'item_count');
   if (link.peer.persistent !== link || checkpoint_hash === null) return null;
   const shown = { height: Number(height), hash: checkpoint_hash };
-  if (isBetter(shown, node.checkpoints.own?.checkpoint ?? null)) seek(node, link, checkpoint_hash, false);
+  if (isBetter(shown, node.checkpoints.own?.checkpoint ?? null)) seek(node, link, checkpoint_hash, 'summary');
   return null;
 }

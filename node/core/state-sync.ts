@@ -29,6 +29,7 @@ export interface Quest {
   /** Asked now. */
   link: Link | null;
   announced: boolean;
+  /** Over all sources: where forwards outrun fetches, each of eight may be asked before it has what it tells of. */
   unknownAnswers: number;
   /** Told once it is adopted or given up. */
   readonly waiters: (() => void)[];
@@ -72,8 +73,12 @@ function askLatest(node: NodeState, link: Link): void {
   });
 }
 
-/** A `state_summary` or (`announced`) an announce names a checkpoint that this node does not hold. */
-export function seek(node: NodeState, link: Link, hash: string, announced: boolean): void {
+/** How a node was told of a checkpoint: by a `state_summary`, an announce of its origin, or one that was passed on. */
+export type Word = 'summary' | 'origin' | 'forward';
+
+/** A peer names a checkpoint that this node does not hold. */
+export function seek(node: NodeState, link: Link, hash: string, word: Word): void {
+  const announced = word !== 'summary';
   if (node.checkpoints.held.has(hash)) return;
   // A new announce is worth a new question; else "one refused before need not be asked for again".
   if (announced) link.peer.refusedCheckpoints.delete(hash);
@@ -81,7 +86,9 @@ export function seek(node: NodeState, link: Link, hash: string, announced: boole
   const quest = openQuest(node, link, hash, announced);
   if (!quest) return;
   quest.sources.push({ link, announced });
-  askNext(node, quest);
+  // Forwards outrun fetches: whoever passed it on is mostly asked in vain at once.
+  if (word === 'forward') node.deadlines.at(node.nowMs + retryMs, () => askNext(node, quest));
+  else askNext(node, quest);
 }
 
 /** Null if there is one for this checkpoint already (then the peer is a further source of it) or no place for another. */
@@ -122,7 +129,6 @@ function askNext(node: NodeState, quest: Quest): void {
   }
   quest.link = source.link;
   quest.announced = source.announced;
-  quest.unknownAnswers = 0;
   askFor(node, quest, source.link);
 }
 
@@ -137,11 +143,10 @@ function askFor(node: NodeState, quest: Quest, link: Link): void {
       else giveUp(node, quest, link, 'not what was asked for');
     },
     (why) => {
-      // "told `UNKNOWN_HASH` by the announcer, again after 250 ms, at most three times"
-      const isEarly = why === 'UNKNOWN_HASH' && quest.announced && quest.unknownAnswers < retries;
-      if (!isEarly) return askNext(node, quest);
-      quest.unknownAnswers++;
-      node.deadlines.at(node.nowMs + retryMs, () => askFor(node, quest, link));
+      if (why !== 'UNKNOWN_HASH' || !quest.announced) return askNext(node, quest);
+      // "told `UNKNOWN_HASH` by the announcer, again after 250 ms, at most three times", and others before it.
+      if (++quest.unknownAnswers <= retries) quest.sources.push({ link, announced: true });
+      node.deadlines.at(node.nowMs + retryMs, () => askNext(node, quest));
     },
   );
 }

@@ -12,7 +12,8 @@ export type Origin = 'announced' | 'reconciled' | 'checkpoint';
 
 export interface Want {
   readonly hash: string;
-  readonly origin: Origin;
+  /** The first; `announced` from when an announce of it was forwarded. */
+  origin: Origin;
   askedOf: Peer | null;
   /** Who says to have it, and how often it answered `missing`. */
   readonly sources: Map<Peer, { link: Link; missing: number }>;
@@ -108,6 +109,12 @@ export function want(
   if (wanted.sources.size < sourceLimit && !wanted.sources.has(peer))
     wanted.sources.set(peer, { link, missing: 0 });
   if (wanted.askedOf === null && wanted.sources.has(peer)) lineUp(node, peer, wanted);
+}
+
+/** An announce of it went on through this node: what anti-entropy showed it before need not be announced once more. */
+export function toldOn(node: NodeState, hash: string): void {
+  const wanted = node.fetching.wants.get(hash);
+  if (wanted?.origin === 'reconciled') wanted.origin = 'announced';
 }
 
 /** The peer's last connection ended: nothing more is to be had from it. */

@@ -27,6 +27,12 @@ const PRESSED = 131_072;
 const RELIEVED = 32_768;
 const HOPELESS = 4_194_304;
 
+/**
+ * Messages of one connection that are taken in one turn of the event loop. After a cut heals, every peer's backlog is there at
+ * once; whoever asks something then shall wait for a few messages of each peer and not for all of them.
+ */
+const MESSAGES_PER_TURN = 2;
+
 export interface ConnectionEvents {
   /** A whole message: valid UTF-8 of `size` bytes. */
   text(text: string, size: number): void;
@@ -50,25 +56,91 @@ export interface Connection {
   destroy(): void;
 }
 
+/** Counts turns of the event loop for the connections that share it. */
+export interface Turns {
+  /** The number of the present one. */
+  now(): number;
+  /** Calls back in the next one. */
+  next(callback: () => void): void;
+}
+
+export function createTurns(): Turns {
+  let turn = 0;
+  let isCounted = false;
+  let callbacks: (() => void)[] = [];
+  const begin = () => {
+    turn++;
+    isCounted = false;
+    const due = callbacks;
+    callbacks = [];
+    for (const callback of due) callback();
+  };
+  const count = () => {
+    if (isCounted) return;
+    isCounted = true;
+    setImmediate(begin);
+  };
+  return {
+    now() {
+      count();
+      return turn;
+    },
+    next(callback) {
+      callbacks.push(callback);
+      count();
+    },
+  };
+}
+
 /** Takes over an open WebSocket and the TLS socket under it. */
 export function openConnection(
   webSocket: WebSocket,
   socket: TLSSocket,
   events: ConnectionEvents,
+  turns: Turns,
 ): Connection {
-  /** Messages that were in the same chunk as the one after which the core wanted a pause: less than 64 KiB. */
-  const held: Buffer[] = [];
+  /** What came and is not reported yet: no more than was read before the reading stopped, less than 64 KiB. */
+  const held: { data: Buffer; isBinary: boolean }[] = [];
   let paused = false;
   let pressed = false;
   let closing = false;
   let corked = false;
   let abortTimer: NodeJS.Timeout | undefined;
+  let turn = -1;
+  let takenInTurn = 0;
+  let isTurnAwaited = false;
 
   const applyReading = () => {
-    const stopped = !closing && paused;
+    const stopped = !closing && (paused || held.length > 0);
     if (stopped !== webSocket.isPaused) stopped ? webSocket.pause() : webSocket.resume();
   };
   const deliver = (data: Buffer) => events.text(data.toString('utf8'), data.length);
+  const report = ({ data, isBinary }: { data: Buffer; isBinary: boolean }) => {
+    if (isBinary) events.binary();
+    else deliver(data);
+  };
+  const mayTake = (): boolean => {
+    if (paused || closing) return false;
+    if (turn !== turns.now()) {
+      turn = turns.now();
+      takenInTurn = 0;
+    }
+    return takenInTurn < MESSAGES_PER_TURN;
+  };
+  const takeHeld = () => {
+    isTurnAwaited = false;
+    while (held.length > 0 && mayTake()) {
+      takenInTurn++;
+      report(held.shift()!);
+    }
+    awaitTurn();
+    applyReading();
+  };
+  const awaitTurn = () => {
+    if (isTurnAwaited || paused || closing || held.length === 0) return;
+    isTurnAwaited = true;
+    turns.next(takeHeld);
+  };
   const relieve = () => {
     if (!pressed || webSocket.bufferedAmount > RELIEVED) return;
     pressed = false;
@@ -77,13 +149,20 @@ export function openConnection(
 
   webSocket.on('message', (data: Buffer, isBinary: boolean) => {
     if (closing) return;
-    if (isBinary) events.binary();
-    else if (paused) held.push(data);
-    else deliver(data);
+    if (held.length === 0 && mayTake()) {
+      takenInTurn++;
+      report({ data, isBinary });
+      return;
+    }
+    held.push({ data, isBinary });
+    awaitTurn();
+    applyReading();
   });
   // A broken frame or socket: ws closes with the right code (1002, 1007, 1009) by itself and `close` follows.
   webSocket.on('error', () => {});
   webSocket.on('close', (code) => {
+    // What the peer said before it went still counts.
+    while (held.length > 0 && !paused && !closing) report(held.shift()!);
     closing = true;
     held.length = 0;
     if (abortTimer) clearTimeout(abortTimer);
@@ -126,8 +205,7 @@ export function openConnection(
     },
     resume() {
       paused = false;
-      while (held.length > 0 && !paused && !closing) deliver(held.shift()!);
-      applyReading();
+      takeHeld();
     },
     destroy: () => webSocket.terminate(),
   };

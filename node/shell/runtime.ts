@@ -16,7 +16,7 @@ import type {
   Restored,
   StoredItem,
 } from '../core/types.ts';
-import { type Connection, openConnection } from './connection.ts';
+import { type Connection, type ConnectionEvents, createTurns, openConnection } from './connection.ts';
 import type { DialEvents } from './dialer.ts';
 import type { Note } from './notes.ts';
 import type { Store } from './store.ts';
@@ -54,6 +54,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const links = new Map<LinkId, Connection>();
   const dials = new Map<number, { cancel(): void }>();
   const tickets = new Map<number, { resolve(published: Published): void; reject(error: Error): void }>();
+  const turns = createTurns();
   let lastLink = 0;
   let lastTicket = 0;
   let running: { core: Core; store: Store } | null = null;
@@ -111,7 +112,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
 
   const open = (webSocket: WebSocket, socket: TLSSocket): LinkId => {
     const link = ++lastLink;
-    const connection = openConnection(webSocket, socket, {
+    const events: ConnectionEvents = {
       text: (text, size) => feed({ kind: 'text', link, text, size }),
       binary: () => feed({ kind: 'binary', link }),
       pressed: () => feed({ kind: 'pressed', link }),
@@ -121,7 +122,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
         feed({ kind: 'closed', link, code });
         if (links.size === 0) whenEmpty?.();
       },
-    });
+    };
+    const connection = openConnection(webSocket, socket, events, turns);
     links.set(link, connection);
     return link;
   };

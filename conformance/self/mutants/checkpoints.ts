@@ -110,7 +110,7 @@ export const mutants: readonly Mutant[] = [
     id: 'checkpoint-summary-unread',
     kills: ['CKP-06'],
     file: 'node/core/state-sync-messages.ts',
-    find: 'if (isBetter(shown, node.checkpoints.own?.checkpoint ?? null)) seek(node, link, checkpoint_hash, false);',
+    find: "if (isBetter(shown, node.checkpoints.own?.checkpoint ?? null)) seek(node, link, checkpoint_hash, 'summary');",
     replace: '',
     note: 'does not ask for the better checkpoint that a state_summary shows',
     mayBreak: ['SYN-02', 'SYN-05', 'SYN-09'],

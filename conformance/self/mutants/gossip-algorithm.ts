@@ -279,12 +279,13 @@ export const mutants: readonly Mutant[] = [
       { file: inbound, find: 'function judged(', replace: "export let relayed = '';\nfunction judged(" },
       {
         file: gossip,
-        find: "send(node, to, 'gossip', text, true);",
-        replace: "node.turn.effects.push({ kind: 'send', link: to.id, text: relayed });",
+        find: "sendToEach(node, pickGossipPeers(node, [nodeId, gossip.origin]), 'gossip', text);",
+        replace:
+          "for (const to of pickGossipPeers(node, [nodeId, gossip.origin])) node.turn.effects.push({ kind: 'send', link: to.id, text: relayed });",
       },
       {
         file: gossip,
-        find: "import { send } from './sending.ts';",
+        find: "import { send, sendToEach } from './sending.ts';",
         replace: "import { relayed } from './inbound.ts';\nimport { send } from './sending.ts';",
       },
     ],

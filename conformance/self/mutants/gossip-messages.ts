@@ -244,9 +244,9 @@ export const mutants: readonly Mutant[] = [
     id: 'announce-twice',
     kills: ['GFM-02'],
     file: announcing,
-    find: 'for (const link of pickGossipPeers(node, [author]))',
+    find: 'sendToEach(node, pickGossipPeers(node, [author]),',
     replace:
-      "const again = gossipText({ ...gossip, gossipId: node.world.uuid() });\n  for (const link of pickGossipPeers(node, [author])) send(node, link, 'gossip', again, true);\n  for (const link of pickGossipPeers(node, [author]))",
+      "const again = gossipText({ ...gossip, gossipId: node.world.uuid() });\n  sendToEach(node, pickGossipPeers(node, [author]), 'gossip', again);\n  sendToEach(node, pickGossipPeers(node, [author]),",
     note: 'announces every item in two gossips',
     mayBreak: [
       'GRT-*',

@@ -6,7 +6,7 @@ const announcing = 'node/core/announce.ts';
 const gossip = 'node/core/gossip.ts';
 const choosing = 'return pickRandom(node, eligible, node.parameters.fanout);';
 const forwarding = 'pickGossipPeers(node, [nodeId, gossip.origin])';
-const telling = 'for (const link of pickGossipPeers(node, [author]))';
+const telling = 'pickGossipPeers(node, [author])';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -32,7 +32,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['GRT-01'],
     file: announcing,
     find: telling,
-    replace: 'for (const link of node.persistent)',
+    replace: 'node.persistent',
     note: 'tells all its peers of new items',
   },
   {
@@ -160,8 +160,8 @@ export const mutants: readonly Mutant[] = [
     id: 'gossip-waits-for-slow',
     kills: ['GRT-06'],
     file: gossip,
-    find: `for (const to of ${forwarding}) send(`,
-    replace: `for (const to of ${forwarding}.sort((a, b) => Number(b.pressed) - Number(a.pressed))) if (to.pressed) break; else send(`,
+    find: `sendToEach(node, ${forwarding}, 'gossip', text);`,
+    replace: `const to = ${forwarding};\n  if (!to.some((link) => link.pressed)) sendToEach(node, to, 'gossip', text);`,
     note: 'forwards to one peer after the other, and waits for one that does not read',
   },
   {

@@ -148,7 +148,7 @@ export const mutants: readonly Mutant[] = [
     id: 'checkpoint-announce-unread',
     kills: ['SYN-02'],
     file: gossip,
-    find: 'for (const hash of gossip.itemHashes.slice(0, checkpointsAtOnce)) seek(node, link, hash, true);',
+    find: 'for (const hash of gossip.itemHashes.slice(0, checkpointsAtOnce)) seek(node, link, hash, word);',
     replace: ';',
     note: 'does not ask for announced checkpoints',
     mayBreak: [

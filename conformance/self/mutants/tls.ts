@@ -302,9 +302,9 @@ export const mutants: readonly Mutant[] = [
     also: [
       {
         file: 'node/shell/connection.ts',
-        find: 'if (closing) return;\n    if (isBinary)',
+        find: 'if (closing) return;\n    if (held.length === 0 && mayTake()) {',
         replace:
-          'const pieces = reads;\n    reads = 0;\n    if (closing || pieces > 1) return;\n    if (isBinary)',
+          'const pieces = reads;\n    reads = 0;\n    if (closing || pieces > 1) return;\n    if (held.length === 0 && mayTake()) {',
       },
     ],
     note: 'loses a message that comes in more than one read',
@@ -322,8 +322,9 @@ export const mutants: readonly Mutant[] = [
     also: [
       {
         file: 'node/shell/connection.ts',
-        find: 'if (closing) return;\n    if (isBinary)',
-        replace: 'if (closing || taken) return;\n    taken = true;\n    if (isBinary)',
+        find: 'if (closing) return;\n    if (held.length === 0 && mayTake()) {',
+        replace:
+          'if (closing || taken) return;\n    taken = true;\n    if (held.length === 0 && mayTake()) {',
       },
     ],
     note: 'forgets what stands behind the first message of a read',
@@ -339,9 +340,9 @@ export const mutants: readonly Mutant[] = [
     also: [
       {
         file: 'node/shell/connection.ts',
-        find: 'if (closing) return;\n    if (isBinary)',
+        find: 'if (closing) return;\n    if (held.length === 0 && mayTake()) {',
         replace:
-          'const pieces = reads;\n    reads = 0;\n    if (closing || pieces > 64) return;\n    if (isBinary)',
+          'const pieces = reads;\n    reads = 0;\n    if (closing || pieces > 64) return;\n    if (held.length === 0 && mayTake()) {',
       },
     ],
     note: 'gives up a message that comes in more than 64 reads',

@@ -65,8 +65,8 @@ export const mutants: readonly Mutant[] = [
     id: 'binary-read',
     kills: ['ENV-05', 'ENV-08'],
     file: connection,
-    find: 'if (isBinary) events.binary();\n    else if',
-    replace: 'if (isBinary && data.length < 0) events.binary();\n    else if',
+    find: 'if (isBinary) events.binary();',
+    replace: 'if (isBinary && data.length < 0) events.binary();',
     note: 'reads binary messages like texts',
   },
   {

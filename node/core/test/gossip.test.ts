@@ -117,6 +117,8 @@ describe('core gossip', () => {
     const told = links.filter((link) => announces(link).length > 0);
     expect(told).to.have.length(3);
     expect(told).to.not.include(links[0]);
+    // One message, signed once.
+    expect(new Set(told.map((link) => announces(link)[0]!.id))).to.have.length(1);
     const { payload } = announces(told[0]!)[0]!;
     expect(payload).to.deep.include({
       topic: 'new_commit',
@@ -384,6 +386,33 @@ describe('core anti-entropy', () => {
     net.run(10_000);
     expect(requests(link)).to.have.length(before);
   });
+
+  for (const [ttl, isTold] of [
+    [1, false],
+    [0, true],
+  ] as const) {
+    it(`${isTold ? 'announces' : 'need not announce'} what a gossip told of with ttl ${ttl} before it came`, () => {
+      const { net, node, puppets, links } = setUp(4, { antiEntropyIntervalMs: 1000 });
+      const item = net.puppet('author').item('commit');
+      serve(puppets[0]!, [item]);
+      const { answer } = puppets[0]!;
+      const late: (() => void)[] = [];
+      puppets[0]!.answer = (message, link) => {
+        if (message.payload.gossip_type === 'request') late.push(() => answer(message, link));
+        else answer(message, link);
+      };
+      net.until(() => late.length > 0, 10_000, 'anti-entropy');
+      announce(links[1]!, puppets[1]!, 9, [hashOf(item)], { ttl });
+      net.run(100);
+      for (const reply of late) reply();
+      net.run(500);
+      expect(holds(node, item)).to.equal(true);
+      const own = links
+        .flatMap((link) => announces(link))
+        .filter(({ payload }) => payload.origin === node.credentials.identity.nodeId);
+      expect(own).to.have.length(isTold ? 3 : 0);
+    });
+  }
 
   it('asks a holder that it finds while the one that announced is silent', () => {
     const { net, node, puppets, links } = setUp(2, { antiEntropyIntervalMs: 1000 });

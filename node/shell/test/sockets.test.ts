@@ -91,6 +91,38 @@ describe('shell: sockets', () => {
     expect(two.inputs.at(-2)).to.include({ kind: 'text', text: 'last' });
   });
 
+  it('takes turns: who asks while another has a backlog waits for a few of its messages', async () => {
+    const two = await start(b);
+    const [busy, brief] = [await opened(client(a, two.port)), await opened(client(a, two.port))];
+    // Both arrive while the event loop stands still.
+    for (let i = 0; i < 300; i++) busy.send(`backlog ${i}`);
+    brief.send('question');
+    const until = performance.now() + 200;
+    while (performance.now() < until) {
+      // The kernel delivers meanwhile.
+    }
+    await two.input('text', ({ text }) => text === 'backlog 299');
+    const texts = two.inputs.flatMap((input) => (input.kind === 'text' ? [input.text] : []));
+    expect(texts).to.have.length(301);
+    expect(texts.indexOf('question')).to.be.below(150);
+    expect(texts.filter((text) => text !== 'question')).to.deep.equal(
+      Array.from({ length: 300 }, (_, i) => `backlog ${i}`),
+    );
+    busy.terminate();
+    brief.terminate();
+  });
+
+  it('takes what a peer said before it went', async () => {
+    const two = await start(b);
+    const one = await opened(client(a, two.port));
+    for (let i = 0; i < 50; i++) one.send(`last words ${i}`);
+    one.send(Buffer.from([0]));
+    one.close();
+    await two.input('closed');
+    const kinds = two.inputs.map(({ kind }) => kind).filter((kind) => kind !== 'wake');
+    expect(kinds.slice(-52)).to.deep.equal([...Array(50).fill('text'), 'binary', 'closed']);
+  });
+
   it('dials by the hosts map before DNS', async () => {
     const two = await start(b);
     const one = await start(a, { hosts: new Map([['node-2.invalid', '127.0.0.1']]) });
