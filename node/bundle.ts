@@ -79,7 +79,7 @@ async function bundleTexts(): Promise<Record<string, string>> {
     bundled(main, {
       banner: { js: '(function (require, module, exports) {' },
       footer: { js: '})' },
-      plugins: [addonsBeside, loadedLater],
+      plugins: [addonsBeside, loadedLater, neverUsed],
     }),
     bundled(`export { parseDocument } from 'yaml';`, {}),
     bundled(`export { serveMetrics } from './shell/metrics.ts';`, {}),
@@ -118,6 +118,22 @@ const loadedLater: Plugin = {
     bundler.onResolve({ filter: /^yaml$|\/metrics\.ts$/ }, ({ path }) => ({
       path: path === 'yaml' ? './yaml.cjs' : './metrics.cjs',
       external: true,
+    }));
+  },
+};
+
+/**
+ * What packages load and a node has no use for, a millisecond each: ws its compression, which is off (§2); classic-level all
+ * of `fs/promises` for one mkdir.
+ */
+const neverUsed: Plugin = {
+  name: 'never-used',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(zlib|fs\/promises)$/ }, ({ path }) => ({ path, namespace: 'never-used' }));
+    bundler.onLoad({ filter: /^zlib$/, namespace: 'never-used' }, () => ({ contents: '' }));
+    bundler.onLoad({ filter: /^fs\/promises$/, namespace: 'never-used' }, () => ({
+      contents: `exports.mkdir = async (path, options) => require('node:fs').mkdirSync(path, options);`,
+      resolveDir: here,
     }));
   },
 };

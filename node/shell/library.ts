@@ -64,6 +64,7 @@ export async function runNode(
   let runtime: Runtime | undefined;
   try {
     const signing = await loadSigning();
+    await turnOfTheLoop();
     const surroundings = createSurroundings(signing);
     const own = loadIdentity(configuration, signing, surroundings);
     runtime = createShellRuntime(configuration, own, surroundings, { note, onItems });
@@ -80,6 +81,13 @@ export async function runNode(
     await opening.then((store) => store.close()).catch(() => {});
     throw error;
   }
+}
+
+/** Until here LevelDB's thread has not begun: its opening is asked for by what was awaited before. */
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 function createShellRuntime(
