@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, loadavg, release, totalmem, type } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { cpuMsOf } from './os-process.ts';
+import { cpuMsByGroup } from './os-process.ts';
 
 /** Goes into `verdict.json` as `host`. */
 export interface HostFacts {
@@ -198,7 +198,11 @@ interface Snapshot {
 
 function snapshot(nodes: ReadonlyMap<string, number>): Snapshot {
   const { user, system } = process.cpuUsage();
-  const nodesMs = new Map([...nodes].map(([name, pid]) => [name, { pid, ms: cpuMsOf(pid) }]));
+  const { ofProcess, ofGroup } = cpuMsByGroup();
+  // A node's process leads a group of its own; in a container it may be in somebody else's.
+  const nodesMs = new Map(
+    [...nodes].map(([name, pid]) => [name, { pid, ms: ofGroup.get(pid) ?? ofProcess.get(pid) ?? 0 }]),
+  );
   return { at: performance.now(), ...coreTimes(), harnessMs: (user + system) / 1000, nodesMs };
 }
 

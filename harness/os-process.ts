@@ -131,8 +131,7 @@ export function usageOf(pid: number): Usage | null {
   }
   const [rssKiB, time] = (ps('rss=,time', pid) ?? '').split(/\s+/);
   if (time === undefined) return null;
-  const seconds = time.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
-  return { cpuMs: seconds * 1000, rssBytes: Number(rssKiB) * 1024, pssBytes: null };
+  return { cpuMs: msOfTime(time), rssBytes: Number(rssKiB) * 1024, pssBytes: null };
 }
 
 /** How many files this process may have open (Node raises the soft limit to the hard one at its start); null: not known. */
@@ -142,9 +141,47 @@ export function openFileLimit(): number | null {
   return limit === undefined || limit === 'unlimited' ? null : Number(limit);
 }
 
-/** CPU time of a process in ms, cheaply; 0 if it is gone. */
-export function cpuMsOf(pid: number): number {
-  return hasProc ? (statOf(pid)?.cpuTicks ?? 0) * 10 : (usageOf(pid)?.cpuMs ?? 0);
+/**
+ * CPU time so far in ms of everything that runs, by process and by process group: a foreign command is a shell at whose side
+ * the node itself runs. A single look at all, because there may be a hundred of them to ask about.
+ */
+export function cpuMsByGroup(): { ofProcess: Map<number, number>; ofGroup: Map<number, number> } {
+  const ofProcess = new Map<number, number>();
+  const ofGroup = new Map<number, number>();
+  for (const { pid, group, cpuMs } of hasProc ? statsOfAll() : timesOfAll()) {
+    ofProcess.set(pid, cpuMs);
+    ofGroup.set(group, (ofGroup.get(group) ?? 0) + cpuMs);
+  }
+  return { ofProcess, ofGroup };
+}
+
+interface Times {
+  pid: number;
+  group: number;
+  cpuMs: number;
+}
+
+function statsOfAll(): Times[] {
+  return allPids().flatMap((pid) => {
+    const stat = statOf(pid);
+    return stat === null ? [] : [{ pid, group: stat.group, cpuMs: stat.cpuTicks * 10 }];
+  });
+}
+
+function timesOfAll(): Times[] {
+  return listing('pid=,pgid=,time=').map((line) => {
+    const [pid, group, time] = line.split(/\s+/);
+    return { pid: Number(pid), group: Number(group), cpuMs: msOfTime(time!) };
+  });
+}
+
+/** `ps` prints days and hours only where there are some: `1-02:03:04`, `2:03.40`. */
+function msOfTime(time: string): number {
+  const seconds = time.split(/[-:]/).reduce((sum, part, i, parts) => {
+    const perPart = i === 1 && parts.length === 4 ? 24 : 60;
+    return sum * perPart + Number(part);
+  }, 0);
+  return seconds * 1000;
 }
 
 function memoryOf(pid: number): { rssBytes: number; pssBytes: number } | null {

@@ -87,7 +87,11 @@ describe('the host of a run', () => {
   });
 
   it('is watched: a process that burns CPU and a stall of our own show, at their time only', async () => {
-    const burner = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
+    // As a foreign command is started: a shell leads the group, and what it started burns.
+    const burner = spawn('/bin/sh', ['-c', `'${process.execPath}' -e 'for (;;);'; true`], {
+      stdio: 'ignore',
+      detached: true,
+    });
     const watch = watchHost(() => new Map([['burner', burner.pid!]]));
     try {
       await delay(2300);
@@ -110,7 +114,7 @@ describe('the host of a run', () => {
     } finally {
       watch.stop();
       const exited = once(burner, 'exit');
-      burner.kill('SIGKILL');
+      process.kill(-burner.pid!, 'SIGKILL');
       await exited;
     }
   });

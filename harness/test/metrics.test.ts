@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { History } from '../history.ts';
-import { figures, measure } from '../metrics.ts';
+import { figures, measure, metricDefinitions } from '../metrics.ts';
 import { obligations } from '../obligations.ts';
 import { planPrefixes } from '../prefixes.ts';
 import { addCommit, hashNamed, healthyHistory, lifeOf } from './history-fixture.ts';
@@ -15,6 +16,15 @@ describe('figures', () => {
       p95: 95,
       max: 100,
     });
+  });
+});
+
+describe('the definition of what is measured', () => {
+  it('stands in the documentation word for word', () => {
+    const page = readFileSync(new URL('../../docs/scenarios.md', import.meta.url), 'utf8');
+    for (const [id, { title, definition }] of Object.entries(metricDefinitions)) {
+      expect(page).to.include(`### ${title} (\`${id}\`)\n\n${definition}\n`);
+    }
   });
 });
 

@@ -35,6 +35,11 @@ import { linkPairs, wiringOf } from './wiring.ts';
 const startsAtOnce = 2 * availableParallelism();
 /** A node that only waits before it listens does not hold up the next one for longer. */
 const turnMs = 1_000;
+/**
+ * Where processors are scarce the nodes step back behind observers and links: one that is late sees late answers. Fifty nodes
+ * leave the harness a fiftieth otherwise, and its second of standing still would be taken for theirs.
+ */
+const niceness = 10;
 
 /** Everything that a start made so far, in the order in which it must be undone backwards. */
 interface Ground {
@@ -194,6 +199,7 @@ async function prepareInstances(plan: Plan, options: EngineOptions, ground: Grou
       parameters: node.parameters,
       logDir,
       readyWithinMs,
+      niceness,
       ...wiringOf(node, plan, addresses),
     };
     const onState = (state: NodeState, detail?: string): void =>

@@ -5,7 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
+import { closeSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endByEnvironment, membersOf, signalGroup } from '../../os-process.ts';
@@ -56,8 +56,10 @@ export function launch(
 function stepBack(pid: number, niceness: number): void {
   try {
     setPriority(pid, niceness);
+    // A process that leads a session is weighed as a group there, by another number than its own.
+    if (process.platform === 'linux') writeFileSync(`/proc/${pid}/autogroup`, String(niceness));
   } catch {
-    // It has ended already, or may not be touched: then it runs as everything else does.
+    // It has ended already, or may not be touched, or the kernel has no such groups: then it runs as everything else does.
   }
 }
 
