@@ -129,7 +129,8 @@ export function judgeHost(seconds: readonly HostSecond[], cores: number, memoryM
   };
 }
 
-function isPressed({ lagMs, stolen, busy, availableMiB }: HostSecond, memoryMiB: number): boolean {
+/** Whether the host had nothing left for anybody in that second. */
+export function isPressed({ lagMs, stolen, busy, availableMiB }: HostSecond, memoryMiB: number): boolean {
   const isShort = availableMiB < memoryMiB * leastAvailable;
   return lagMs >= stallMs || stolen >= stolenShare || busy >= 1 - idleShare || isShort;
 }

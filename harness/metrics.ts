@@ -45,7 +45,8 @@ export const metricDefinitions: Record<MetricId, MetricDefinition> = {
     definition:
       'Per request. From: an observer writes a commit, sync_digest, state_sync or peer_request. To: it has read the answer ' +
       '(for a commit: after the durable write). On a direct connection, so without the link latency of the scenario; ' +
-      'answers that were due while the node was held by SIGSTOP are left out.',
+      'answers that were due while the node was held by SIGSTOP are left out. The target holds for all answers together, and ' +
+      'for each node alone by those that it gave while the host had something left.',
   },
   start_ms: {
     title: 'Start',

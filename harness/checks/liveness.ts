@@ -4,6 +4,7 @@
  */
 
 import { type History, lifeAt } from '../history.ts';
+import { isPressed } from '../host.ts';
 import { described, type Measured, type Sample, soundNodes } from '../metrics.ts';
 import type { Obligation } from '../obligations.ts';
 import type { Finding } from '../verdict.ts';
@@ -146,6 +147,7 @@ export function blameForCommits(
 }
 
 const samplesForP95 = 200;
+const samplesForOne = 50;
 
 export function messageLatency(history: History, measured: Measured): Finding {
   const base = {
@@ -158,10 +160,16 @@ export function messageLatency(history: History, measured: Measured): Finding {
   };
   // One slow node among many hides in a common percentile, so each with enough answers is judged by itself too.
   const byNode = new Map<string, Sample[]>();
-  for (const sample of measured.latency)
-    byNode.set(sample.node, [...(byNode.get(sample.node) ?? []), sample]);
+  for (const sample of measured.latency) {
+    const list = byNode.get(sample.node);
+    if (list === undefined) byNode.set(sample.node, [sample]);
+    else list.push(sample);
+  }
   const slow = [...byNode]
-    .map(([node, samples]) => ({ node, found: judgeTarget(history, { ...base, samples, atLeast: 50 }) }))
+    .map(([node, samples]) => {
+      const own = { ...base, atLeast: samplesForOne, samples: atItsOwnPace(history, samples) };
+      return { node, found: judgeTarget(history, own) };
+    })
     .filter(
       ({ found }) => found.verdict === 'fail' || (found.verdict === 'unknown' && history.host.overloaded),
     );
@@ -171,6 +179,20 @@ export function messageLatency(history: History, measured: Measured): Finding {
   const names = slow.map(({ node }) => node);
   const because = `${listed(history, names)} answered too slowly; ${worst.node}: ${worst.found.because}`;
   return finding(base.id, base.proves, worst.found.verdict, because, worst.found.evidence, names);
+}
+
+/**
+ * A few seconds in which the host had nothing left are one event and slow answers of everybody: they count for the net, but say
+ * nothing of a single node. With nothing else to go by, all do.
+ */
+function atItsOwnPace(history: History, samples: readonly Sample[]): readonly Sample[] {
+  const { seconds, facts } = history.host;
+  const full = seconds.filter((second) => isPressed(second, facts.memoryMiB));
+  const free = samples.filter(
+    ({ at, lookedForMs }) =>
+      !full.some((second) => second.at > at && second.at - second.ms < at + lookedForMs),
+  );
+  return free.length >= samplesForOne ? free : samples;
 }
 
 /** How long a request to a live node may go without an answer before it counts as none. */

@@ -224,6 +224,28 @@ describe('checks', () => {
     expect(finding.culprits).to.deep.equal(['node-2']);
   });
 
+  it('hold no slow second of the whole host against a node, but an own one', () => {
+    const history = healthyHistory();
+    // Four of sixty answers, one after the other.
+    const isSlow = (at: number): boolean => at >= 12_000 && at < 13_500;
+    for (const trip of history.roundTrips) if (trip.node === 'node-2' && isSlow(trip.at)) trip.ms = 900;
+    expect(found(history, 'latency.message').culprits).to.deep.equal(['node-2']);
+    history.host.seconds = [12, 13, 14].map((second) => ({
+      at: second * 1000,
+      ms: 1000,
+      lagMs: 0,
+      busy: 1,
+      nodes: 0.8,
+      harness: 0.2,
+      stolen: 0,
+      availableMiB: 1,
+      hungriest: null,
+    }));
+    expect(found(history, 'latency.message').verdict).to.equal('pass');
+    for (const trip of history.roundTrips) if (trip.node === 'node-2' && trip.at % 800 === 0) trip.ms = 900;
+    expect(found(history, 'latency.message').culprits).to.deep.equal(['node-2']);
+  });
+
   it('find refused load and honest peers cut off', () => {
     const history = healthyHistory();
     Object.assign(history.commits[4]!, { outcome: 'refused', detail: 'INVALID_SIGNATURE' });
