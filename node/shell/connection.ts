@@ -5,6 +5,7 @@
 
 import type { TLSSocket } from 'node:tls';
 import type { WebSocket } from 'ws';
+import type { Turns } from './turns.ts';
 
 /** §2: at most this many bytes in a message. */
 export const MESSAGE_LIMIT = 65_536;
@@ -54,42 +55,6 @@ export interface Connection {
   pause(): void;
   resume(): void;
   destroy(): void;
-}
-
-/** Counts turns of the event loop for the connections that share it. */
-export interface Turns {
-  /** The number of the present one. */
-  now(): number;
-  /** Calls back in the next one. */
-  next(callback: () => void): void;
-}
-
-export function createTurns(): Turns {
-  let turn = 0;
-  let isCounted = false;
-  let callbacks: (() => void)[] = [];
-  const begin = () => {
-    turn++;
-    isCounted = false;
-    const due = callbacks;
-    callbacks = [];
-    for (const callback of due) callback();
-  };
-  const count = () => {
-    if (isCounted) return;
-    isCounted = true;
-    setImmediate(begin);
-  };
-  return {
-    now() {
-      count();
-      return turn;
-    },
-    next(callback) {
-      callbacks.push(callback);
-      count();
-    },
-  };
 }
 
 /** Takes over an open WebSocket and the TLS socket under it. */

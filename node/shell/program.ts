@@ -13,7 +13,7 @@ const LAST_RESORT_MS = 4500;
 
 /**
  * V8 compiles a function anew, and dearly, once it has run for a while. A host with fifty nodes pays that fifty times in their
- * busiest moment, a fifth of all it has; so it shall come seven times later than V8 has it. A busy node is there in a minute.
+ * busiest moment, a fifth of all it has; so it shall come seven times later than V8 has it.
  * Not by a flag of the command line: with one, V8 refuses the compiled code of Node's own modules at the start.
  */
 function optimizeLate(): void {

@@ -16,10 +16,11 @@ import type {
   Restored,
   StoredItem,
 } from '../core/types.ts';
-import { type Connection, type ConnectionEvents, createTurns, openConnection } from './connection.ts';
+import { type Connection, type ConnectionEvents, openConnection } from './connection.ts';
 import type { DialEvents } from './dialer.ts';
 import type { Note } from './notes.ts';
 import type { Store } from './store.ts';
+import { createTurns } from './turns.ts';
 
 /** §4, heartbeat: "abort 2 s later". */
 const ABORT_AFTER_MS = 2000;
@@ -106,7 +107,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     const connection = links.get(link);
     if (!connection) return;
     connection.send(text);
-    if (unflushed.length === 0) setImmediate(flush);
+    if (unflushed.length === 0) turns.next(flush);
     if (unflushed.at(-1) !== connection) unflushed.push(connection);
   };
 

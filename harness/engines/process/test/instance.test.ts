@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import type { SecureContext } from 'node:tls';
 import { expect } from 'chai';
@@ -86,6 +87,15 @@ describe('an instance of a node', () => {
       .find((text) => text.startsWith('{'));
     const environment = JSON.parse(line!) as Record<string, string>;
     expect(Object.keys(environment).sort()).to.deep.equal(['CLE_CONFIG', 'HOME', 'LANG', 'PATH', 'TMPDIR']);
+  });
+
+  it('steps back as a process, and as the session that the kernel may weigh instead', async () => {
+    const stub = prepare('good', { niceness: 7 });
+    await stub.start();
+    await stub.ready();
+    expect(getPriority(stub.pid!)).to.equal(7);
+    const autogroup = `/proc/${stub.pid}/autogroup`;
+    if (existsSync(autogroup)) expect(readFileSync(autogroup, 'latin1')).to.match(/nice 7$/m);
   });
 
   it('is killed with proof, and starts again on the same disk', async () => {
