@@ -37,7 +37,7 @@ export function answerIfKnown(node: NodeState, link: Link, received: Received): 
  * and the message is neither remembered nor counted.
  */
 export function takeItem(node: NodeState, link: Link, received: Received): Refusal | null {
-  const { envelope, text, print } = received;
+  const { envelope, text } = received;
   const item = checkOwnedItem(envelope, text, node.rules);
   if (isRefusal(item)) return item;
   const author = link.peer.nodeId;
@@ -52,7 +52,7 @@ export function takeItem(node: NodeState, link: Link, received: Received): Refus
       return sendError(node, link, 'UNAVAILABLE', 'item could not be stored', envelope.messageId);
     }
     node.counters.envelopesTaken++;
-    node.messageIds.add(author, envelope.messageId, node.nowMs, print);
+    node.messageIds.add(author, envelope.messageId, node.nowMs);
     sendStatus(node, link, envelope.messageId, 'accepted', item.hash);
     accepted(node, item, author);
   });

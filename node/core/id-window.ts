@@ -47,14 +47,6 @@ export class IdWindow {
     return this.#count > 0 && isUuid(id) && this.#slots[this.#find(id)] !== 0;
   }
 
-  /** What `add` was told with a remembered id, else undefined. */
-  ownerOf(id: string, nowMs: number): number | undefined {
-    this.#expire(nowMs);
-    if (this.#count === 0 || !isUuid(id)) return undefined;
-    const place = this.#slots[this.#find(id)]!;
-    return place === 0 ? undefined : this.#owners[place - 1];
-  }
-
   /** Remembers an id from now on; false if it is remembered already (its time runs from first sight) or no UUID. */
   add(id: string, nowMs: number, owner = 0): boolean {
     this.#expire(nowMs);

@@ -30,7 +30,6 @@ const queueLowBytes = 65_536;
 const skewSeconds = 300;
 /** §6: a `request_id` is the message_id as it was read, "if a string of at most 200 characters, else null". */
 const longestId = 200;
-const printedLength = 4096;
 
 const closeCodes: { readonly [code in ErrorCode]?: number } = {
   VERSION_MISMATCH: 4426,
@@ -129,17 +128,13 @@ function inspect(node: NodeState, link: Link, text: string): Received | null {
   const texts = envelopeText(envelope);
   if (texts.isPayloadTooLarge) return no('TOO_LARGE', `payload of more than ${maxPayloadBytes} bytes`);
   const signature = decodeBase64(envelope.signature, 64);
-  const print = printOf(texts.signing, envelope.signature);
-  // The very message that was taken before needs no second verification: what it is refused for comes later.
-  const isRepeated = node.messageIds.printOf(link.peer.nodeId, messageId, node.nowMs) === print;
-  if (!signature || !(isRepeated || isSigned(node, link, texts, signature)))
-    return no('INVALID_SIGNATURE', 'signature');
+  if (!signature || !isSigned(node, link, texts, signature)) return no('INVALID_SIGNATURE', 'signature');
   countIn(node, messageType);
   if (link.phase === 'hello' && !mayComeBeforeHello(link, messageType)) {
     return no('HANDSHAKE_REQUIRED', 'hello comes first');
   }
   const itemHash = isItemType(messageType) ? itemHashOf(texts, node.world.sha256) : null;
-  return { envelope, text: texts, itemHash, print };
+  return { envelope, text: texts, itemHash };
 }
 
 /** Known items, and checks 8–11; then the message has its effects. */
@@ -155,7 +150,7 @@ function judged(
   link: Link,
   received: Received,
 ): (Refusal & { details?: { [key: string]: Json } }) | null {
-  const { envelope, print } = received;
+  const { envelope } = received;
   const { nodeId } = link.peer;
   const wallMs = node.world.wallMs();
   if (
@@ -179,7 +174,7 @@ function judged(
   // An item is remembered and counted when it is stored. `UNKNOWN_HASH` is an answer: the message itself passed.
   if (limit === 'item' || (refusal && refusal.code !== 'UNKNOWN_HASH')) return refusal;
   node.counters.envelopesTaken++;
-  node.messageIds.add(nodeId, envelope.messageId, node.nowMs, print);
+  node.messageIds.add(nodeId, envelope.messageId, node.nowMs);
   if (limit) node.limits.count(nodeId, limit, node.nowMs);
   return refusal;
 }
@@ -243,16 +238,4 @@ function countIn(node: NodeState, messageType: string): void {
   // Strangers choose type names: only known ones become labels.
   const label = messageTypes.has(messageType) ? `in:${messageType}` : 'in:unknown';
   node.counters.messages.set(label, (node.counters.messages.get(label) ?? 0) + 1);
-}
-
-/**
- * 32 bits of the signed text (its first part, if it is long) and the signature. It only decides whether a message under a
- * remembered id is called `STALE` without a verification: who makes two of its own agree confuses nobody but itself.
- */
-function printOf(signing: string, signature: string): number {
-  let print = signing.length;
-  const end = Math.min(signing.length, printedLength);
-  for (let i = 0; i < end; i++) print = Math.imul(print ^ signing.charCodeAt(i), 0x01000193);
-  for (let i = 0; i < signature.length; i++) print = Math.imul(print ^ signature.charCodeAt(i), 0x01000193);
-  return print;
 }

@@ -2,7 +2,9 @@
  * The message types of the profile (§4–§8): who handles each, and which count limit of §9 it falls under. What a refusal
  * brings and in which order a message is checked is for its path.
  */
+
 import { viewAt } from './checkpoints.ts';
+import { answerDigest } from './digest-answers.ts';
 import { takeItem, takeQuery } from './direct.ts';
 import { answerPeerRequest, isPeerList, learn } from './discovery.ts';
 import type { Envelope, EnvelopeText } from './envelope.ts';
@@ -11,7 +13,7 @@ import { takeGossip } from './gossip.ts';
 import { takeHello } from './handshake.ts';
 import { isObject } from './json.ts';
 import type { LimitKind } from './limits.ts';
-import { answerDigest, isDigestAnswer } from './reconcile.ts';
+import { isDigestAnswer } from './reconcile.ts';
 import { settled, settledByError } from './requests.ts';
 import type { Link, NodeState } from './state.ts';
 import { takeStateSync, takeSummary } from './state-sync-messages.ts';
@@ -22,8 +24,6 @@ export interface Received {
   readonly text: EnvelopeText;
   /** 64 digits for a commit, challenge or confirm, else null. */
   readonly itemHash: string | null;
-  /** Made of the signed bytes and the signature: tells a repeated message from another one under its id. */
-  readonly print: number;
 }
 
 /** Check 11 and the effects; a refusal has none. */

@@ -1,16 +1,13 @@
 /**
- * Anti-entropy (§8): walking a peer's prefix tree where it differs from a set of ours, on both sides of the question. It
- * owns `sync_digest`; checkpoints use the same walk at their own roots. It must not know how items are fetched.
+ * Anti-entropy (§8), the asking side: walking a peer's prefix tree where it differs from a set of ours. It owns the rounds and
+ * the walks; checkpoints use the same walk at their own roots. It must not know how items are fetched.
  */
 import type { Deadline } from './deadlines.ts';
-import { type Refusal, refuse } from './error-code.ts';
 import { flux, isBusy } from './flux.ts';
 import { isDigest, isItemHash, isPrefix } from './forms.ts';
-import { list } from './gossip-payload.ts';
 import { isInteger } from './json.ts';
 import { note, pickRandom } from './link.ts';
 import { ask } from './requests.ts';
-import { send } from './sending.ts';
 import type { Link, NodeState } from './state.ts';
 import { isArriving, storeIsTroubled } from './storing.ts';
 import { hashOfList, type TreeView, zeros } from './tree.ts';
@@ -18,19 +15,24 @@ import type { JsonObject } from './types.ts';
 import { isWanted, want } from './wants.ts';
 
 /** §8: an answer lists up to so many hashes, beyond them it names the 16 subtrees. */
-const listedHashes = 500;
+export const listedHashes = 500;
 const walkRequests = 10_000;
 /** Requests of one walk in flight together. */
 const walkWindow = 6;
 /** More hashes than these wanted from a peer, and the walk through its tree waits. */
 const wantedAtOnce = 1000;
 const answerMs = 10_000;
-/** "not again within 1 s for the same two roots" (§8); for other roots the next pull in turn waits as long. */
-const inTurnMs = 1000;
+const rememberedRoots = 256;
 /** Then a pull looks at one of the subtrees that differ, into all of them only so often, and leaves gossip so long. */
 const sparseSubtrees = 1;
 const wholeEveryMs = 2000;
-const graceMs = 400;
+const busyGraceMs = 400;
+/**
+ * A slow net leaves gossip longer, by the round trip that the pull saw: whoever fetches what gossip is about to bring has to
+ * announce it anew (§7), which makes a slow net slower.
+ */
+const graceRoundTrips = 2;
+const longestGraceMs = 2000;
 
 /** Going down a peer's tree. One of `done` and `failed` is called at its end, once. */
 export interface Walk {
@@ -65,13 +67,27 @@ export interface PeerReconciling {
 export interface ReconcilingState {
   /** Monotonic ms of the last pull that looked everywhere. */
   wholeAtMs: number;
+  /** Roots that this node had, as far as it told peers of them; oldest first, at most `rememberedRoots`. */
+  readonly formerRoots: Set<string>;
+  /** Peers to be pulled from in turn, oldest first; `taken`: one of them is asked now. */
+  readonly turns: { readonly line: Map<Link, SeenRoot>; taken: Deadline | null };
+}
+
+/** A root that a peer told, and when, monotonic ms. */
+export interface SeenRoot {
+  readonly theirs: string;
+  readonly cameAtMs: number;
 }
 
 export function createReconciling(): ReconcilingState {
-  return { wholeAtMs: Number.NEGATIVE_INFINITY };
+  return {
+    wholeAtMs: Number.NEGATIVE_INFINITY,
+    formerRoots: new Set(),
+    turns: { line: new Map(), taken: null },
+  };
 }
 
-interface Roots {
+export interface Roots {
   readonly mine: string;
   readonly theirs: string;
   readonly atMs: number;
@@ -97,14 +113,29 @@ export function scheduleRounds(node: NodeState): void {
   node.deadlines.at(node.nowMs + everyMs * node.world.random(), round);
 }
 
-/** Walks the peer's present state and fetches what this node lacks. */
-export function pull(node: NodeState, link: Link): void {
+/** The root now, to be told to a peer. */
+export function toldRoot(node: NodeState): string {
+  const root = node.tree.root();
+  const { formerRoots } = node.reconciling;
+  formerRoots.add(root);
+  if (formerRoots.size > rememberedRoots) formerRoots.delete(formerRoots.values().next().value!);
+  return root;
+}
+
+/** Walks the peer's present state and fetches what this node lacks. `whenEnded`: the walk ended, well or not. */
+export function pull(node: NodeState, link: Link, whenEnded: () => void = () => {}): void {
   const { reconciling } = link.peer;
-  if (reconciling.pull || storeIsTroubled(node)) return;
-  const mineAtStart = node.tree.root();
+  if (reconciling.pull || storeIsTroubled(node)) {
+    whenEnded();
+    return;
+  }
+  const mineAtStart = toldRoot(node);
+  const askedAtMs = node.nowMs;
   let isOnItsWay = false;
+  let graceMs = 0;
   const ended = () => {
     reconciling.pull = null;
+    whenEnded();
   };
   const walk = startWalk(node, {
     link,
@@ -114,6 +145,10 @@ export function pull(node: NodeState, link: Link): void {
     answeredRoot: (theirs, count) => {
       reconciling.answered = { mine: mineAtStart, theirs, atMs: node.nowMs };
       isOnItsWay = isMostlyOnItsWay(node, count);
+      graceMs = Math.min(
+        longestGraceMs,
+        isOnItsWay ? busyGraceMs : graceRoundTrips * (node.nowMs - askedAtMs),
+      );
       const isSparse = isOnItsWay && node.nowMs - node.reconciling.wholeAtMs < wholeEveryMs;
       if (!isSparse) node.reconciling.wholeAtMs = node.nowMs;
       return isSparse;
@@ -122,8 +157,8 @@ export function pull(node: NodeState, link: Link): void {
       // Wanted already, perhaps of a peer behind a cut link: this one is a further source.
       for (const hash of hashes) if (isWanted(node, hash)) want(node, link, hash, 'reconciled', false);
       const lacking = hashes.filter((hash) => isLacking(node, hash));
-      if (isOnItsWay) lookAgain(node, link, lacking);
-      else for (const hash of lacking) want(node, link, hash, 'reconciled', false);
+      if (lacking.length > 0)
+        node.deadlines.at(node.nowMs + graceMs, () => fetchStillLacking(node, link, lacking));
     },
     done: ended,
     failed: (why) => {
@@ -146,13 +181,10 @@ function isLacking(node: NodeState, hash: string): boolean {
   return !(node.tree.has(hash) || isArriving(node, hash) || isWanted(node, hash));
 }
 
-/** What gossip has not brought by then is fetched. */
-function lookAgain(node: NodeState, link: Link, lacking: readonly string[]): void {
-  if (lacking.length === 0) return;
-  node.deadlines.at(node.nowMs + graceMs, () => {
-    if (link.phase !== 'open') return;
-    for (const hash of lacking) if (isLacking(node, hash)) want(node, link, hash, 'reconciled', false);
-  });
+/** What gossip has not brought meanwhile. */
+function fetchStillLacking(node: NodeState, link: Link, hashes: readonly string[]): void {
+  if (link.phase !== 'open') return;
+  for (const hash of hashes) if (isLacking(node, hash)) want(node, link, hash, 'reconciled', false);
 }
 
 interface WalkOrder extends Pick<Walk, 'link' | 'root' | 'mine' | 'found' | 'done' | 'failed'> {
@@ -277,58 +309,4 @@ export function isDigestAnswer(payload: JsonObject): boolean {
   return (
     item_hashes === undefined && Array.isArray(children) && children.length === 16 && children.every(isDigest)
   );
-}
-
-/** A `sync_digest` request: the answer, and a pull in turn. `viewAt`: the set under an older root that is still held. */
-export function answerDigest(
-  node: NodeState,
-  link: Link,
-  requestId: string,
-  payload: JsonObject,
-  viewAt: (root: string) => TreeView | null,
-): Refusal | null {
-  const { root, prefix, state_root, item_count } = payload;
-  if (root === undefined || (root !== null && !isDigest(root))) return refuse('MALFORMED', 'root');
-  if (!isPrefix(prefix)) return refuse('MALFORMED', 'prefix');
-  if (!isDigest(state_root)) return refuse('MALFORMED', 'state_root');
-  if (!isInteger(item_count) || item_count < 0) return refuse('MALFORMED', 'item_count');
-  const own = node.tree.root();
-  const view = root === null || root === own ? node.tree : viewAt(root);
-  if (!view) return refuse('UNKNOWN_HASH', 'root is not held');
-  send(node, link, 'sync_digest', subtreeText(view, root ?? own, prefix, requestId));
-  if (prefix === '' && root === null && state_root !== own) pullInTurn(node, link, own, state_root);
-  return null;
-}
-
-function subtreeText(view: TreeView, root: string, prefix: string, requestId: string): string {
-  const count = view.count(prefix);
-  const isListed = count <= listedHashes;
-  const children = isListed ? '' : `"children": ${list(view.children(prefix))}, `;
-  const hashes = isListed
-    ? `"item_hashes": ${list(view.hashes(prefix).map((hash) => `rule_${hash}`))}, `
-    : '';
-  return `{${children}"count": ${count}, "hash": "${view.hash(prefix)}", ${hashes}"prefix": "${prefix}", "request_id": "${requestId}", "root": "${root}"}`;
-}
-
-/** "A receiver of a request with prefix "" and root null from a peer with `sync` whose root differs pulls in turn" (§8). */
-function pullInTurn(node: NodeState, link: Link, mine: string, theirs: string): void {
-  const { reconciling } = link.peer;
-  if (link.peer.persistent !== link || !link.syncs || reconciling.pull) return;
-  if (reconciling.turnDue?.live) return;
-  const sinceMs = (last: Roots | null) => (last ? node.nowMs - last.atMs : Number.POSITIVE_INFINITY);
-  const isRepeat = (last: Roots | null) =>
-    last?.mine === mine && last.theirs === theirs && sinceMs(last) < inTurnMs;
-  if (isRepeat(reconciling.asked) || isRepeat(reconciling.answered)) return;
-  const waitMs = inTurnMs - sinceMs(reconciling.asked);
-  if (waitMs > 0) {
-    // Under load the roots are others each time; answering every pull by a pull would never end.
-    reconciling.turnDue = node.deadlines.at(node.nowMs + waitMs, () => {
-      if (link.phase !== 'open') return;
-      reconciling.asked = { mine: node.tree.root(), theirs, atMs: node.nowMs };
-      if (reconciling.asked.mine !== theirs) pull(node, link);
-    });
-    return;
-  }
-  reconciling.asked = { mine, theirs, atMs: node.nowMs };
-  pull(node, link);
 }

@@ -87,20 +87,15 @@ export class MessageIds {
     return this.#peers.get(nodeId)?.has(messageId, nowMs) ?? false;
   }
 
-  /** The print that a remembered message was added with: the very same message needs no second verification. */
-  printOf(nodeId: string, messageId: string, nowMs: number): number | undefined {
-    return this.#peers.get(nodeId)?.ownerOf(messageId, nowMs);
-  }
-
-  /** Remembers a message; false if it was remembered already. `print`: a 32-bit integer made of its bytes. */
-  add(nodeId: string, messageId: string, nowMs: number, print = 0): boolean {
+  /** Remembers a message; false if it was remembered already. */
+  add(nodeId: string, messageId: string, nowMs: number): boolean {
     if (nowMs - this.#sweptAtMs > messageLifeMs / 10) this.#sweep(nowMs);
     let ids = this.#peers.get(nodeId);
     if (!ids) {
       ids = new IdWindow({ lifeMs: messageLifeMs, limit: messagesPerPeer, seed: this.#seed });
       this.#peers.set(nodeId, ids);
     }
-    return ids.add(messageId, nowMs, print);
+    return ids.add(messageId, nowMs);
   }
 
   /** Forgets peers of whom nothing is remembered any more. */

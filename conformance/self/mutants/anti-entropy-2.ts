@@ -2,7 +2,7 @@
 
 import type { Mutant } from '../mutant.ts';
 
-const reconcile = 'node/core/reconcile.ts';
+const answers = 'node/core/digest-answers.ts';
 const fetching = 'node/core/fetching.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -50,7 +50,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'pull-in-turn-never',
     kills: ['AEN-10'],
-    file: reconcile,
+    file: answers,
     find: "if (prefix === '' && root === null && state_root !== own) pullInTurn(node, link, own, state_root);",
     replace: '',
     note: 'does not pull in turn',
@@ -59,16 +59,16 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'pull-in-turn-always',
     kills: ['AEN-10'],
-    file: reconcile,
+    file: answers,
     find: 'if (isRepeat(reconciling.asked) || isRepeat(reconciling.answered)) return;',
     replace: '',
-    also: [{ file: reconcile, find: 'if (waitMs > 0) {', replace: 'if (waitMs > 1e9) {' }],
+    also: [{ file: answers, find: 'if (waitMs > 0) {', replace: 'if (waitMs > 1e9) {' }],
     note: 'pulls in turn for every question',
   },
   {
     id: 'pull-in-turn-without-sync',
     kills: ['AEN-10'],
-    file: reconcile,
+    file: answers,
     find: 'if (link.peer.persistent !== link || !link.syncs || reconciling.pull) return;',
     replace: 'if (link.peer.persistent !== link || reconciling.pull) return;',
     note: 'pulls in turn from a peer without sync',
@@ -77,7 +77,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'pull-in-turn-for-prefixes',
     kills: ['AEN-10'],
-    file: reconcile,
+    file: answers,
     find: "if (prefix === '' && root === null && state_root !== own) pullInTurn(node, link, own, state_root);",
     replace: 'if (state_root !== own) pullInTurn(node, link, own, state_root);',
     note: 'pulls in turn for questions about parts of its tree',
@@ -85,7 +85,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'pull-in-turn-for-roots',
     kills: ['AEN-10'],
-    file: reconcile,
+    file: answers,
     find: "if (prefix === '' && root === null && state_root !== own)",
     replace: "if (prefix === '' && state_root !== own)",
     note: 'pulls in turn for a question about a root that the asker names',

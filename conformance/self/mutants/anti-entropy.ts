@@ -3,6 +3,7 @@
 import type { Mutant } from '../mutant.ts';
 
 const reconcile = 'node/core/reconcile.ts';
+const answers = 'node/core/digest-answers.ts';
 const tree = 'node/core/tree.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -68,7 +69,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-silent',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: "send(node, link, 'sync_digest', subtreeText(view, root ?? own, prefix, requestId));",
     replace: '',
     note: 'answers no sync_digest',
@@ -76,7 +77,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-of-whole',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: 'subtreeText(view, root ?? own, prefix, requestId)',
     replace: "subtreeText(view, root ?? own, '', requestId)",
     note: 'answers about the whole tree, whatever prefix was asked for',
@@ -85,7 +86,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-count-of-whole',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: 'const count = view.count(prefix);',
     replace: 'const count = view.size;',
     note: 'counts all items in every answer',
@@ -93,7 +94,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-bare-hashes',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: 'list(view.hashes(prefix).map((hash) => `rule_${hash}`))',
     replace: 'list(view.hashes(prefix))',
     note: 'lists hashes without rule_',
@@ -101,7 +102,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-list-499',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: 'const isListed = count <= listedHashes;',
     replace: 'const isListed = count < listedHashes;',
     note: 'lists up to 499 items',
@@ -109,7 +110,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-list-always',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: 'const isListed = count <= listedHashes;',
     replace: 'const isListed = count <= 800;',
     note: 'lists up to 800 items',
@@ -117,7 +118,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-children-first',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: 'const isListed = count <= listedHashes;',
     replace: 'const isListed = count <= 32;',
     note: 'lists only leaves',
@@ -160,7 +161,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-any-root',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: 'const view = root === null || root === own ? node.tree : viewAt(root);',
     replace: 'const view = root === null || root === own ? node.tree : (viewAt(root) ?? node.tree);',
     note: 'answers about its present state in place of a root that it does not hold',
@@ -168,7 +169,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-form-unchecked',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: "if (!isPrefix(prefix)) return refuse('MALFORMED', 'prefix');",
     replace: "if (typeof prefix !== 'string') return refuse('MALFORMED', 'prefix');",
     note: 'takes any text for a prefix',
@@ -176,7 +177,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-count-unchecked',
     kills: ['AEN-02'],
-    file: reconcile,
+    file: answers,
     find: "if (!isInteger(item_count) || item_count < 0) return refuse('MALFORMED', 'item_count');",
     replace: '',
     note: 'does not look at item_count',
@@ -212,7 +213,7 @@ export const mutants: readonly Mutant[] = [
     id: 'pull-nothing',
     kills: ['AEN-04', 'AEN-08'],
     file: reconcile,
-    find: "else for (const hash of lacking) want(node, link, hash, 'reconciled', false);",
+    find: "if (isLacking(node, hash)) want(node, link, hash, 'reconciled', false);",
     replace: '',
     note: 'finds differences and fetches nothing',
     mayBreak: ['AEN-08', 'AEN-09', 'AEN-10'],

@@ -67,9 +67,9 @@ export const mutants: readonly Mutant[] = [
     id: 'known-before-signature',
     kills: ['DIR-06'],
     file: inbound,
-    find: "    return no('INVALID_SIGNATURE', 'signature');",
+    find: "return no('INVALID_SIGNATURE', 'signature');",
     replace:
-      "    {\n    const early = isItemType(messageType) ? itemHashOf(texts, node.world.sha256) : null;\n    if (early === null || !answerIfKnown(node, link, { envelope, text: texts, itemHash: early, print })) return no('INVALID_SIGNATURE', 'signature');\n    return null;\n  }",
+      "    {\n    const early = isItemType(messageType) ? itemHashOf(texts, node.world.sha256) : null;\n    if (early === null || !answerIfKnown(node, link, { envelope, text: texts, itemHash: early })) return no('INVALID_SIGNATURE', 'signature');\n    return null;\n  }",
     note: 'answers known to a held item without looking at its signature',
   },
   {

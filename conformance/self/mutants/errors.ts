@@ -30,11 +30,11 @@ export const mutants: readonly Mutant[] = [
     kills: ['ERR-01'],
     file: 'node/core/inbound.ts',
     find: `  const signature = decodeBase64(envelope.signature, 64);
-  const print`,
+`,
     replace: `  const signature = decodeBase64(envelope.signature, 64);
   if (link.phase === 'hello' && !mayComeBeforeHello(link, messageType))
     return no('HANDSHAKE_REQUIRED', 'hello comes first');
-  const print`,
+`,
     note: 'looks at the state of the handshake before the signature',
   },
   {

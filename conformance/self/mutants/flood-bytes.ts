@@ -7,7 +7,7 @@ const sending = 'node/core/sending.ts';
 const discovery = 'node/core/discovery.ts';
 const inHold = "  hold(node, link, 'income');\n";
 const mismatch = "    return no('IDENTITY_MISMATCH', 'sender is not who the certificate says');";
-const unsigned = "    return no('INVALID_SIGNATURE', 'signature');";
+const unsigned = "return no('INVALID_SIGNATURE', 'signature');";
 const rested = 'node.persistent.filter((link) => node.nowMs - link.askedPeersAtMs >= firstRepeatMs);';
 
 export const mutants: readonly Mutant[] = [
@@ -111,7 +111,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['FLD-07'],
     file: inbound,
     find: unsigned,
-    replace: `  {\n    const counted = messageTypes.get(messageType)?.limit;\n    if (counted) node.limits.count(link.peer.nodeId, counted, node.nowMs);\n${unsigned}\n  }`,
+    replace: `  {\n    const counted = messageTypes.get(messageType)?.limit;\n    if (counted) node.limits.count(link.peer.nodeId, counted, node.nowMs);\n    ${unsigned}\n  }`,
     note: 'counts a message before it looks at the signature',
     mayBreak: ['SIG-*'],
   },
@@ -120,7 +120,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['FLD-07', 'PRF-01'],
     file: inbound,
     find: unsigned,
-    replace: `  {\n    for (const until = performance.now() + 15; performance.now() < until; );\n${unsigned}\n  }`,
+    replace: `  {\n    for (const until = performance.now() + 15; performance.now() < until; );\n    ${unsigned}\n  }`,
     note: 'spends 15 ms on every bad signature',
   },
   {

@@ -278,7 +278,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['FLD-06'],
     file: inbound,
     find: overLimit,
-    replace: `${overLimit}    node.messageIds.add(nodeId, envelope.messageId, node.nowMs, print);\n`,
+    replace: `${overLimit}    node.messageIds.add(nodeId, envelope.messageId, node.nowMs);\n`,
     note: 'remembers the id of a message that was over the limit',
   },
 ];

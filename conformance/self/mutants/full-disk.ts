@@ -36,7 +36,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['ERR-03'],
     file: direct,
     find: "      node.limits.takeBack(author, 'item');\n",
-    replace: '      node.messageIds.add(author, envelope.messageId, node.nowMs, print);\n',
+    replace: '      node.messageIds.add(author, envelope.messageId, node.nowMs);\n',
     note: 'remembers and counts a message that it could not store',
   },
 ];

@@ -188,9 +188,9 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'node/core/inbound.ts',
-        find: '(isRepeated || isSigned(node, link, texts, signature))',
+        find: '!isSigned(node, link, texts, signature)',
         replace:
-          '(isRepeated || isSigned(node, decodeBase64(sender.publicKey, 32) ?? new Uint8Array(32), texts, signature))',
+          '!(isSigned(node, decodeBase64(sender.publicKey, 32) ?? new Uint8Array(32), texts, signature))',
       },
       {
         file: 'node/core/inbound.ts',
@@ -228,8 +228,8 @@ export const mutants: readonly Mutant[] = [
     id: 'hello-signature-exempt',
     kills: ['HSK-06'],
     file: 'node/core/inbound.ts',
-    find: '(isRepeated || isSigned(node, link, texts, signature))',
-    replace: "(isRepeated || messageType === 'hello' || isSigned(node, link, texts, signature))",
+    find: '!isSigned(node, link, texts, signature)',
+    replace: "!(messageType === 'hello' || isSigned(node, link, texts, signature))",
     note: 'does not verify the signature of a hello',
     ci: true,
   },

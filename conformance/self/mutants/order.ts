@@ -11,8 +11,8 @@ const version = "  if (!versionMatches(envelope.version)) return no('VERSION_MIS
 const afterIdentity = "  if (link.phase === 'open' && isKnownGossip(node, envelope)) {";
 const beforeStale = '  const wallMs = node.world.wallMs();\n';
 const beforeLimit = '  const { limit } = type;\n';
-const remembers = '  node.messageIds.add(nodeId, envelope.messageId, node.nowMs, print);\n';
-const notSigned = '!(isRepeated || isSigned(node, link, texts, signature))';
+const remembers = '  node.messageIds.add(nodeId, envelope.messageId, node.nowMs);\n';
+const notSigned = '!isSigned(node, link, texts, signature)';
 
 /** A check that comes earlier than it should: `check` stands in front of `find`. */
 const earlier = (find: string, check: string): Patch => ({
@@ -180,8 +180,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['SIG-04'],
     file: inbound,
     find: notSigned,
-    replace:
-      "!(isRepeated || envelope.payload.gossip_type === 'heartbeat' || isSigned(node, link, texts, signature))",
+    replace: "!(envelope.payload.gossip_type === 'heartbeat' || isSigned(node, link, texts, signature))",
     note: 'does not verify heartbeats',
   },
   {
@@ -189,7 +188,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['SIG-04'],
     file: inbound,
     find: notSigned,
-    replace: "!(isRepeated || messageType === 'state_summary' || isSigned(node, link, texts, signature))",
+    replace: "!(messageType === 'state_summary' || isSigned(node, link, texts, signature))",
     note: 'does not verify state_summaries',
   },
   {
@@ -198,7 +197,7 @@ export const mutants: readonly Mutant[] = [
     file: inbound,
     find: "  if (!type) return refuse('UNKNOWN_TYPE', 'message_type');\n",
     replace: `  if (!type) {
-    node.messageIds.add(nodeId, envelope.messageId, node.nowMs, print);
+    node.messageIds.add(nodeId, envelope.messageId, node.nowMs);
     return refuse('UNKNOWN_TYPE', 'message_type');
   }\n`,
     note: 'remembers the id of a message of an unknown type',
@@ -207,7 +206,7 @@ export const mutants: readonly Mutant[] = [
     id: 'items-not-remembered',
     kills: ['SIG-09'],
     file: 'node/core/direct.ts',
-    find: '    node.messageIds.add(author, envelope.messageId, node.nowMs, print);\n',
+    find: '    node.messageIds.add(author, envelope.messageId, node.nowMs);\n',
     replace: '    void print;\n',
     note: 'remembers no ids of commits, challenges and confirms',
   },

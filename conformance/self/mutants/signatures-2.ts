@@ -116,7 +116,7 @@ export const mutants: readonly Mutant[] = [
     file: inbound,
     find: 'const refusal = type.handle(node, link, received);',
     replace:
-      'node.messageIds.add(nodeId, envelope.messageId, node.nowMs, print);\n  const refusal = type.handle(node, link, received);',
+      'node.messageIds.add(nodeId, envelope.messageId, node.nowMs);\n  const refusal = type.handle(node, link, received);',
     note: 'remembers the ids of messages that it refused',
   },
   {

@@ -10,7 +10,7 @@ const smallR = 'return isSmallOrder(signature) && opensslVerifyStrictly(publicKe
 const verified =
   'const isGood = node.world.verify(link.identity.publicKey, asciiBytes(texts.signing), signature);';
 const notSigned =
-  "if (!signature || !(isRepeated || isSigned(node, link, texts, signature)))\n    return no('INVALID_SIGNATURE', 'signature');";
+  "if (!signature || !isSigned(node, link, texts, signature)) return no('INVALID_SIGNATURE', 'signature');";
 const reducedS = `const order = 2n ** 252n + 27742317777372353535851937790883648493n;
       const s = BigInt('0x' + Buffer.from(signature.subarray(32)).reverse().toString('hex')) % order;
       const reduced = Buffer.from(s.toString(16).padStart(64, '0'), 'hex').reverse();`;
@@ -20,8 +20,8 @@ export const mutants: readonly Mutant[] = [
     id: 'signature-not-checked',
     kills: ['SIG-03', 'SIG-04'],
     file: inbound,
-    find: '!(isRepeated || isSigned(node, link, texts, signature))',
-    replace: 'isRepeated === null',
+    find: '!isSigned(node, link, texts, signature)',
+    replace: 'signature.length === 0',
     note: 'looks at the form of a signature only',
     mayBreak: ['SIG-06', 'SIG-08', 'HSK-06', 'HSK-09', 'FLD-01', 'FLD-02', 'DIR-04'],
     ci: true,
@@ -53,7 +53,7 @@ export const mutants: readonly Mutant[] = [
     find: notSigned,
     replace: `const alike = ((node as any).alike ??= new Map<string, string>()) as Map<string, string>;
   const body = JSON.stringify(envelope.payload, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
-  if (!signature || !(isRepeated || alike.get(body) === envelope.signature || isSigned(node, link, texts, signature)))
+  if (!signature || !(alike.get(body) === envelope.signature || isSigned(node, link, texts, signature)))
     return no('INVALID_SIGNATURE', 'signature');
   alike.set(body, envelope.signature);`,
     note: 'takes a message whose payload it knows under that signature',
@@ -62,8 +62,8 @@ export const mutants: readonly Mutant[] = [
     id: 'gossip-unverified',
     kills: ['SIG-04'],
     file: inbound,
-    find: '!(isRepeated || isSigned(node, link, texts, signature))',
-    replace: "!(isRepeated || messageType === 'gossip' || isSigned(node, link, texts, signature))",
+    find: '!isSigned(node, link, texts, signature)',
+    replace: "!(messageType === 'gossip' || isSigned(node, link, texts, signature))",
     note: 'does not verify gossip',
     mayBreak: ['HBT-05'],
   },
@@ -71,17 +71,17 @@ export const mutants: readonly Mutant[] = [
     id: 'sync-unverified',
     kills: ['SIG-04'],
     file: inbound,
-    find: '!(isRepeated || isSigned(node, link, texts, signature))',
-    replace: '!(isRepeated || /^state_|^peer_/.test(messageType) || isSigned(node, link, texts, signature))',
+    find: '!isSigned(node, link, texts, signature)',
+    replace: '!(/^state_|^peer_/.test(messageType) || isSigned(node, link, texts, signature))',
     note: 'does not verify peer lists and state messages',
   },
   {
     id: 'commits-alone-verified',
     kills: ['SIG-04'],
     file: inbound,
-    find: '!(isRepeated || isSigned(node, link, texts, signature))',
+    find: '!isSigned(node, link, texts, signature)',
     replace:
-      "!(isRepeated || !['hello', 'commit', 'sync_digest'].includes(messageType) || isSigned(node, link, texts, signature))",
+      "!(!['hello', 'commit', 'sync_digest'].includes(messageType) || isSigned(node, link, texts, signature))",
     note: 'verifies only some types, and challenges and confirms are not among them',
   },
   {

@@ -7,6 +7,7 @@ const form = 'node/core/checkpoint.ts';
 const sync = 'node/core/state-sync.ts';
 const messages = 'node/core/state-sync-messages.ts';
 const reconcile = 'node/core/reconcile.ts';
+const answers = 'node/core/digest-answers.ts';
 const fetching = 'node/core/fetching.ts';
 const gossip = 'node/core/gossip.ts';
 
@@ -64,7 +65,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'digest-present-state',
     kills: ['SYN-01'],
-    file: reconcile,
+    file: answers,
     find: 'const view = root === null || root === own ? node.tree : viewAt(root);',
     replace: 'const view = root === null || root === own ? node.tree : viewAt(root) && node.tree;',
     note: 'answers about its present state where a checkpoint’s root was asked for',

