@@ -31,6 +31,7 @@ export interface Attack {
   /** To be closed at the end. */
   hold(connection: Connection): void;
   readonly address: string;
+  offered(kind: AttackKind): void;
   answered(kind: AttackKind, outcome: string, bytes?: number): void;
 }
 
@@ -67,6 +68,7 @@ export async function runAdversary(
     target: fault.target,
     from: recorder.now(),
     until: recorder.now(),
+    offered: {},
     outcomes: [],
     forbidden: [],
     mostPeers: 0,
@@ -110,6 +112,9 @@ export async function runAdversary(
     },
     hold(connection) {
       connections.add(connection);
+    },
+    offered(kind) {
+      record.offered[kind] = (record.offered[kind] ?? 0) + 1;
     },
     answered(kind, outcome, bytes = 0) {
       record.outcomes.push({ kind, at: recorder.now(), outcome, bytes });

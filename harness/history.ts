@@ -127,6 +127,8 @@ export interface AdversaryRecord {
   target: string;
   from: number;
   until: number;
+  /** How many of each kind were sent, where each is to be answered; what came of the rest nobody knows. */
+  offered: Partial<Record<AttackKind, number>>;
   /** Answers by what was sent: class → outcome → instants. */
   outcomes: { kind: AttackKind; at: number; outcome: string; bytes: number }[];
   /** Hashes that were refused, so that no node may ever hold them. */

@@ -14,8 +14,15 @@ export interface MetricDefinition {
   definition: string;
 }
 
-/** How often an observer asks a node that is waited for, and one that is not. */
+/** How often an observer asks a node that is waited for (at most), and one that is not. */
 export const pollMs = { waiting: 200, idle: 1000, peers: 200, checkpoints: 2000, links: 1000 } as const;
+
+const manyNodes = 25;
+
+/** An interval of `pollMs` in a net of so many: the observers of a large net together ask no more often than those of 25 nodes. */
+export const inNetOf = (nodes: number, ms: number): number => ms * Math.max(1, nodes / manyNodes);
+
+const asked = `asked every ${pollMs.waiting} ms, in a net of more than ${manyNodes} nodes every ${pollMs.waiting / manyNodes} ms per node`;
 
 export const metricDefinitions: Record<MetricId, MetricDefinition> = {
   discovery_ms: {
@@ -31,14 +38,14 @@ export const metricDefinitions: Record<MetricId, MetricDefinition> = {
     definition:
       'Per commit. From: the observer that sent it has read `accepted`. To: the last of all other nodes that were up ' +
       'and not cut off shows it in an answer to sync_digest; ' +
-      `each is asked every ${pollMs.waiting} ms, so that a figure may be that much too long, never too short.`,
+      `each is ${asked}, so that a figure may be that much too long, never too short.`,
   },
   sync_ms: {
     title: 'Sync',
     definition:
       'Per node and event (joined late, restarted, wiped, healed). From: the path works again: the node accepts TLS and the ' +
       'fault plane has proved the cure. To: the node has shown, by sync_digest, every commit that had been acknowledged ' +
-      `before; asked every ${pollMs.waiting} ms.`,
+      `before; ${asked}.`,
   },
   message_latency_ms: {
     title: 'Message latency',

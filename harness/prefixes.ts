@@ -2,8 +2,8 @@
 
 /** Up to so many items in all, one answer about everything is the cheapest. */
 const smallState = 40;
-/** More different subtrees than this cost more than one long answer. */
-const mostSubtrees = 6;
+/** More different subtrees than this cost more, here and at the node, than one answer of a few hundred hashes. */
+const mostSubtrees = 2;
 /** `item_hashes` comes up to 500; above, the answer has children only. */
 const mostListed = 450;
 

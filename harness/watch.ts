@@ -5,7 +5,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Life } from './history.ts';
-import { pollMs } from './metrics.ts';
+import { inNetOf, pollMs } from './metrics.ts';
 import { planPrefixes } from './prefixes.ts';
 import type { Recorder } from './recorder.ts';
 import type { Session } from './session.ts';
@@ -50,6 +50,7 @@ const emptyRoot = '0'.repeat(64);
 export function watchLife(options: WatchOptions): Watch {
   const { life, session, recorder } = options;
   const { history } = recorder;
+  const nodes = history.plan.nodes.length;
   const stop = new AbortController();
   const wanted = new Set<string>();
   /** When a prefix that covers the item was last asked without showing it. */
@@ -103,7 +104,7 @@ export function watchLife(options: WatchOptions): Watch {
       await Promise.all(prefixes.map(look));
       polls += 1;
       last = idle ? null : began;
-      const interval = idle ? pollMs.idle : pollMs.waiting;
+      const interval = inNetOf(nodes, idle ? pollMs.idle : pollMs.waiting);
       const rest = Math.max(10, interval - (recorder.now() - began));
       await Promise.race([
         pause(rest),
@@ -153,7 +154,7 @@ export function watchLife(options: WatchOptions): Watch {
           ...seen,
         });
       }
-      await pause(pollMs.checkpoints);
+      await pause(inNetOf(nodes, pollMs.checkpoints));
     }
   };
 

@@ -40,6 +40,7 @@ async function commits(attack: Attack): Promise<void> {
   if (connection === null) return;
   await burst(attack.limit('commits_per_minute'), attack.signal, async () => {
     const item = buildItem(puppet, 'commit');
+    attack.offered('commit');
     connection.sendEnvelope(item.envelope);
     const answer = await connection.answer(item.messageId, attack.forMs).catch(() => null);
     if (answer === null) return false;
@@ -55,6 +56,7 @@ async function queries(attack: Attack): Promise<void> {
   if (connection === null) return;
   const payload = { query_type: 'by_agent', filters: { agent_id: 'agent_nobody', limit: 1 } };
   await burst(attack.limit('queries_per_minute'), attack.signal, async () => {
+    attack.offered('query');
     const answer = await connection.request('query', payload, { withinMs: attack.forMs }).catch(() => null);
     if (answer === null) return false;
     attack.answered('query', answer.type === 'response' ? 'accepted' : outcomeOf(answer));

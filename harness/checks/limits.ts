@@ -110,7 +110,7 @@ export function limits(history: History): Finding {
 
 function countLimit(
   history: History,
-  { target, outcomes }: AdversaryRecord,
+  { target, outcomes, offered }: AdversaryRecord,
   kind: AttackKind,
   key: 'commits_per_minute' | 'queries_per_minute',
   bad: string[],
@@ -123,6 +123,8 @@ function countLimit(
     .filter(({ outcome }) => outcome === 'accepted')
     .map(({ at }) => at)
     .sort((a, b) => a - b);
+  // Of a slow node: what it takes is synced before it is answered, what it limits is answered at once.
+  const unanswered = (offered[kind] ?? mine.length) - mine.length;
   const limited = mine.filter(({ outcome }) => outcome === 'RATE_LIMIT').length;
   // Answers come a moment after the count; half a second of grace on a minute hides nobody.
   const most = taken.reduce(
@@ -134,8 +136,10 @@ function countLimit(
     bad.push(
       `${described(history, target)} took ${most} ${words} of one peer within a minute, allowed are ${limit}`,
     );
-  else if (limited === 0 || taken.length === 0)
-    unexposed.push(`${target}: ${taken.length} ${words} taken, ${limited} limited of ${mine.length}`);
+  else if (limited === 0 || taken.length === 0 || (most < limit && unanswered > 0))
+    unexposed.push(
+      `${target}: ${taken.length} ${words} taken, ${limited} limited of ${mine.length + unanswered}`,
+    );
   else if (most < limit)
     bad.push(`${described(history, target)} limited ${words} after ${most}, allowed are ${limit}`);
   else good.push(`${target} took ${most} ${words} of the flooder and answered RATE_LIMIT to ${limited}`);

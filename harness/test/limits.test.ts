@@ -16,6 +16,7 @@ describe('limits', () => {
       target: 'node-2',
       from: 7_000,
       until: 16_000,
+      offered: {},
       outcomes: [],
       forbidden: [],
       mostPeers: 45,
@@ -52,6 +53,15 @@ describe('limits', () => {
     const finding = limits(flooded({ outcomes: outcomes(10, 30, 300) }));
     expect(finding.verdict, finding.because).to.equal('pass');
     expect(maxPeers(flooded({ outcomes: outcomes(10, 30, 300) })).verdict).to.equal('pass');
+  });
+
+  it('say nothing of a node that has not answered all when the flood ends', () => {
+    const slow = limits(flooded({ offered: { commit: 23 }, outcomes: outcomes(7, 30, 300) }));
+    expect(slow.verdict, slow.because).to.equal('unknown');
+    expect(slow.because).to.contain('node-2: 7 commits taken, 13 limited of 23');
+    expect(limits(flooded({ offered: { commit: 20 }, outcomes: outcomes(7, 30, 300) })).verdict).to.equal(
+      'fail',
+    );
   });
 
   it('are broken by one message more, or one less', () => {
