@@ -48,7 +48,9 @@ const abilities: readonly Ability[] = [
 ];
 
 /** More gain nothing and make every single start slow: the engine itself needs a third of a second of CPU for each. */
-const startsAtOnce = Math.min(8, 2 * availableParallelism());
+const madeAtOnce = Math.min(8, 2 * availableParallelism());
+/** More would come up in the same moment, each with a hundred handshakes ahead of it. */
+const startsAtOnce = availableParallelism();
 /** A node that only waits before it listens does not hold up the next one for longer. */
 const turnMs = 1_000;
 
@@ -236,18 +238,22 @@ async function prepareNodes(
     };
     nodes.set(node.name, prepareFleetNode(fleet, spec));
   }
-  await sideBySide([...nodes.values()], (node) => makeContainer(fleet, node));
+  await sideBySide(madeAtOnce, [...nodes.values()], (node) => makeContainer(fleet, node));
 }
 
-/** At most `startsAtOnce` at a time; the first failure is thrown once all under way have ended. */
-async function sideBySide<T>(things: readonly T[], work: (thing: T) => Promise<void>): Promise<void> {
+/** At most `lanes` at a time; the first failure is thrown once all under way have ended. */
+async function sideBySide<T>(
+  lanes: number,
+  things: readonly T[],
+  work: (thing: T) => Promise<void>,
+): Promise<void> {
   const waiting = [...things];
   const failures: unknown[] = [];
   const lane = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined && failures.length === 0; next = waiting.shift())
       await work(next).catch((error: unknown) => failures.push(error));
   };
-  await Promise.all(Array.from({ length: startsAtOnce }, lane));
+  await Promise.all(Array.from({ length: lanes }, lane));
   if (failures.length > 0) throw failures[0];
 }
 
@@ -260,7 +266,7 @@ async function startAll(
   const first = plan.nodes.filter((node) => node.startAtMs === 0);
   const began = performance.now();
   const ready: Promise<void>[] = [];
-  await sideBySide(first, async ({ name, startAfterMs }) => {
+  await sideBySide(startsAtOnce, first, async ({ name, startAfterMs }) => {
     const left = began + startAfterMs - performance.now();
     if (left > 0) await delay(left, undefined, { signal }).catch(() => {});
     if (signal?.aborted) return;
@@ -342,7 +348,7 @@ async function tearDown(ground: Ground, options: EngineOptions): Promise<void> {
   ground.traffic?.stop();
   const steps: (() => Promise<unknown>)[] = [
     async () => links?.close(),
-    () => sideBySide(lives, async (life) => void (await giveUp(docker, life))),
+    () => sideBySide(madeAtOnce, lives, async (life) => void (await giveUp(docker, life))),
     () => removeRun(docker, run.id),
     () => Promise.all(lives.map(({ ending }) => ending.catch(() => {}))),
     async () => options.keep && keepFolders(lives, options.outDir),
