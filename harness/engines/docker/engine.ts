@@ -297,7 +297,7 @@ function trafficSources({ docker, lines, nodes }: Ground): TrafficSources {
     toxiproxy: lines!.toxiproxy.id,
     nodes: () =>
       [...nodes.values()].flatMap(({ life }) =>
-        life.running && life.container !== null ? [life.container.id] : [],
+        life.running && life.container !== null ? [{ id: life.container.id, pid: life.pid }] : [],
       ),
   };
 }

@@ -13,8 +13,8 @@ export interface TrafficSources {
   docker: Docker;
   networkId: string;
   toxiproxy: string;
-  /** Ids of the nodes' containers as they are now. */
-  nodes(): string[];
+  /** The nodes' containers as they are now: id, and the first process as the engine says. */
+  nodes(): { id: string; pid: number | null }[];
 }
 
 export interface TrafficWatch {
@@ -68,9 +68,10 @@ export function watchTraffic(sources: TrafficSources): TrafficWatch {
     const waiting = sources.nodes();
     let busy = false;
     const readNext = async (): Promise<void> => {
-      for (let id = waiting.pop(); id !== undefined && !busy; id = waiting.pop()) {
-        const networks = Object.entries((await statsOf(sources.docker, id))?.networks ?? {});
-        for (const [name, { tx_bytes }] of networks) counters.read(`node ${id} ${name}`, tx_bytes);
+      for (let node = waiting.pop(); node !== undefined && !busy; node = waiting.pop()) {
+        const { id, pid } = node;
+        const networks = sentHere(id, pid) ?? sentOf(await statsOf(sources.docker, id));
+        for (const [name, bytes] of networks) counters.read(`node ${id} ${name}`, bytes);
       }
     };
     await Promise.all(
@@ -107,6 +108,29 @@ export function watchTraffic(sources: TrafficSources): TrafficWatch {
     },
     stop: () => clearInterval(timer),
   };
+}
+
+type Sent = [networkInterface: string, bytes: number][];
+
+const sentOf = (stats: Stats | null): Sent =>
+  Object.entries(stats?.networks ?? {}).map(([name, { tx_bytes }]) => [name, tx_bytes]);
+
+/**
+ * What a container has sent, as this host's own kernel says: at once, where the engine takes a second for each. null: the process
+ * is not here (an engine in a virtual machine), not to be seen, or not the container's any more.
+ */
+export function sentHere(id: string, pid: number | null): Sent | null {
+  if (pid === null) return null;
+  try {
+    if (!readFileSync(`/proc/${pid}/cgroup`, 'latin1').includes(id)) return null;
+    const lines = readFileSync(`/proc/${pid}/net/dev`, 'latin1').split('\n').slice(2);
+    const rows = lines
+      .map((line) => line.trim().split(/[:\s]+/))
+      .filter(([name]) => name !== '' && name !== 'lo');
+    return rows.map((row) => [row[0]!, Number(row[9])]);
+  } catch {
+    return null;
+  }
 }
 
 /** null: a container that is not there just now has said its last. Rejects where the engine gives no answer. */

@@ -22,6 +22,7 @@ import { nodeImage } from '../image.ts';
 import { sweepEngine } from '../leftovers.ts';
 import type { Scheme } from '../network.ts';
 import { readPerturbation } from '../perturb.ts';
+import { sentHere } from '../traffic.ts';
 import { engineOrSkip, heldBy, referenceNode } from './fixture.ts';
 
 describe('docker: the engine', function () {
@@ -128,6 +129,23 @@ describe('docker: the engine', function () {
       expect(around.sentBytes - around.arrivedBytes).to.be.greaterThan(around.slackBytes);
       const finding = bypass({ ...healthyHistory(), linkAudit: around });
       expect(finding.verdict).to.equal('fail');
+    });
+
+    it("reads a container's counters from this host's kernel, and only that container's", async () => {
+      const [made] = (await containers()).filter(({ Names }) =>
+        Names.some((name) => name.endsWith('-node-1')),
+      );
+      const { Id, State } = await docker.getContainer(made!.Id).inspect();
+      const before = sentHere(Id, State.Pid)!;
+      const { networks } = (await docker.getContainer(Id).stats({ stream: false })) as unknown as {
+        networks: Record<string, { tx_bytes: number }>;
+      };
+      const after = sentHere(Id, State.Pid)!;
+      expect(before.map(([name]) => name)).to.deep.equal(Object.keys(networks));
+      for (const [index, [name, bytes]] of before.entries())
+        expect(networks[name]!.tx_bytes).to.be.within(bytes, after[index]![1]);
+      expect(sentHere(Id, process.pid)).to.equal(null);
+      expect(sentHere(Id, null)).to.equal(null);
     });
 
     it('keeps a log per node and the log of Toxiproxy', () => {
