@@ -217,7 +217,7 @@ export const rows: readonly Requirement[] = [
     quote: 'Counted are messages that pass checks 1–11',
     reading:
       'Messages with bad signatures, under one’s own or another’s name, use up nobody’s budget, and an honest peer’s p95 stays below 500 ms meanwhile.',
-    mutants: ['forged-counts-claimed', 'forged-counts-own', 'forged-stalls', 'claimed-id-evicts'],
+    mutants: ['forged-counts-claimed', 'forged-counts-own', 'claimed-id-evicts'],
     needs: [],
     durationHintMs: 6_500,
     cpu: 0.5,

@@ -214,7 +214,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['AEN-04', 'AEN-08'],
     file: reconcile,
     find: "if (isLacking(node, hash)) want(node, link, hash, 'reconciled', false);",
-    replace: '',
+    replace: 'void hash;',
     note: 'finds differences and fetches nothing',
     mayBreak: ['AEN-08', 'AEN-09', 'AEN-10'],
     ci: true,

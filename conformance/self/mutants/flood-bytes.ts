@@ -117,11 +117,11 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'forged-stalls',
-    kills: ['FLD-07', 'PRF-01'],
+    kills: ['PRF-01'],
     file: inbound,
     find: unsigned,
-    replace: `  {\n    for (const until = performance.now() + 15; performance.now() < until; );\n    ${unsigned}\n  }`,
-    note: 'spends 15 ms on every bad signature',
+    replace: `  {\n    for (const until = performance.now() + 250; performance.now() < until; );\n    ${unsigned}\n  }`,
+    note: 'spends 250 ms on every bad signature',
   },
   {
     id: 'gossip-bytes-free',
