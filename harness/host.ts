@@ -176,6 +176,21 @@ function memoryComplaint(seconds: readonly HostSecond[], memoryMiB: number): str
 
 const othersOf = (second: HostSecond): number => Math.max(0, second.busy - second.nodes - second.harness);
 
+/** From so full a host others took so much that what was slow in that second may have been slow for want of it. */
+const crowdedBusy = 0.9;
+const crowdedOthers = 0.25;
+
+/**
+ * What others than nodes and harness used of the host between two instants of the run, if that was much of a host that was nearly
+ * full: a container engine that starts nodes takes more than the nodes do. null: they left enough.
+ */
+export function crowdedOut(seconds: readonly HostSecond[], from: number, to: number): number | null {
+  const then = seconds.filter((second) => second.at > from && second.at - second.ms < to);
+  if (then.length === 0) return null;
+  const others = mean(then.map(othersOf));
+  return mean(then.map(({ busy }) => busy)) >= crowdedBusy && others >= crowdedOthers ? others : null;
+}
+
 function stretches(seconds: readonly HostSecond[]): HostSecond[][] {
   const found: HostSecond[][] = [];
   for (let end = stretch; end <= seconds.length; end += 1) found.push(seconds.slice(end - stretch, end));

@@ -31,7 +31,8 @@ export const metricDefinitions: Record<MetricId, MetricDefinition> = {
       'Per start of a node. From: it accepts TLS, its links work, and one of its bootstrap nodes names the others, so that ' +
       'they can be found (k: the lesser of target_peers and the number of other nodes then up). ' +
       `To: the first answer to a peer_request of an observer that names k nodes; asked every ${pollMs.peers} ms. ` +
-      'A node names only peers with whom a handshake succeeded (profile §5).',
+      'A node names only peers with whom a handshake succeeded (profile §5). Starts that were late only while others than nodes ' +
+      'and harness, such as a container engine that starts nodes, held a quarter of a full host are unknown.',
   },
   convergence_ms: {
     title: 'Gossip convergence',

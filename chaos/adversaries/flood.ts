@@ -103,6 +103,7 @@ async function bytes(attack: Attack): Promise<void> {
     const ahead = (offered / rate) * 1000 - (attack.now() - began);
     if (ahead > 5) await pause(ahead, attack.signal);
   }
+  attack.record.detail.bytesUntil = attack.now();
   await Promise.race([connection.closed, pause(attack.forMs, attack.signal)]);
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { type History, lifeAt } from '../history.ts';
-import { isPressed } from '../host.ts';
+import { crowdedOut, isPressed } from '../host.ts';
 import { described, type Measured, type Sample, soundNodes } from '../metrics.ts';
 import type { Obligation } from '../obligations.ts';
 import type { Finding } from '../verdict.ts';
@@ -49,16 +49,26 @@ export function nodesUp(history: History): Finding {
   );
 }
 
+/** Late discoveries that all fell into moments in which others than nodes and harness held the host say nothing of the nodes. */
 export function discovery(history: History, measured: Measured): Finding {
-  return judgeTarget(history, {
+  const targetMs = history.plan.expectations.discoveryMs;
+  const found = judgeTarget(history, {
     id: 'liveness.discovery',
     proves: ['DSC-07'],
     things: 'starts',
     samples: measured.discovery,
-    targetMs: history.plan.expectations.discoveryMs,
+    targetMs,
     statistic: 'max',
     atLeast: 1,
   });
+  if (found.verdict !== 'fail') return found;
+  const shares = measured.discovery
+    .filter(({ value, lookedForMs }) => (value ?? lookedForMs) >= targetMs)
+    .map(({ at, lookedForMs }) => crowdedOut(history.host.seconds, at, at + lookedForMs));
+  if (shares.some((share) => share === null)) return found;
+  const least = Math.round(100 * Math.min(...shares.map((share) => share!)));
+  const because = `${found.because} Each time the host was full, ${least} % and more of it with others than nodes and harness, such as the container engine.`;
+  return finding(found.id, found.proves, 'unknown', because, found.evidence);
 }
 
 export function convergence(history: History, measured: Measured): Finding {

@@ -193,6 +193,21 @@ describe('checks', () => {
     const finding = found(history, 'liveness.discovery');
     expect(finding.verdict).to.equal('fail');
     expect(finding.culprits).to.deep.equal(['node-5']);
+    const second = {
+      ms: 1_000,
+      lagMs: 5,
+      busy: 0.95,
+      nodes: 0.4,
+      harness: 0.1,
+      stolen: 0,
+      availableMiB: 9_000,
+      hungriest: null,
+    };
+    history.host.seconds = [1, 2, 3, 4, 5].map((at) => ({ ...second, at: at * 1_000 }));
+    expect(found(history, 'liveness.discovery').verdict).to.equal('unknown');
+    expect(found(history, 'liveness.discovery').because).to.match(/45 % and more of it with others/);
+    for (const each of history.host.seconds) each.nodes = 0.7;
+    expect(found(history, 'liveness.discovery').verdict).to.equal('fail');
     const silent = healthyHistory();
     // node-6 accepts TLS and is never named: the others need not find it, and the failure is its own.
     for (const list of silent.peerLists) list.peers = list.peers.filter((peer) => peer !== 'node-6');

@@ -21,7 +21,7 @@ describe('limits', () => {
       forbidden: [],
       mostPeers: 45,
       turnedAway: { 'TOO_MANY_PEERS 4429': 5 },
-      detail: { bytesFrom: 7_000, bytesOffered: 12_500_000 },
+      detail: { bytesFrom: 7_000, bytesUntil: 12_000, bytesOffered: 12_500_000 },
       ...record,
     };
     history.adversaries.push(full);
