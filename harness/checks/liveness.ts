@@ -176,6 +176,8 @@ export function messageLatency(history: History, measured: Measured): Finding {
     else list.push(sample);
   }
   const slow = [...byNode]
+    // Of a node that came late there may be too few answers to say anything.
+    .filter(([, samples]) => samples.length >= samplesForOne)
     .map(([node, samples]) => {
       const own = { ...base, atLeast: samplesForOne, samples: atItsOwnPace(history, samples) };
       return { node, found: judgeTarget(history, own) };

@@ -238,6 +238,15 @@ describe('checks', () => {
     expect(finding.culprits).to.deep.equal(['node-2']);
   });
 
+  it('say nothing of a node of which there are few answers, on an overloaded host either', () => {
+    const history = healthyHistory();
+    const all = history.roundTrips;
+    history.roundTrips = all.filter(({ node }, n) => node !== 'node-2' || n % 4 === 0);
+    expect(history.roundTrips.filter(({ node }) => node === 'node-2').length).to.be.within(1, 49);
+    history.host.overloaded = true;
+    expect(found(history, 'latency.message').verdict).to.equal('pass');
+  });
+
   it('hold no slow second of the whole host against a node, but an own one', () => {
     const history = healthyHistory();
     // Four of sixty answers, one after the other.
