@@ -71,6 +71,15 @@ describe('limits', () => {
     expect(limits(flooded({ outcomes: outcomes(10, 30, 400) })).verdict).to.equal('fail');
   });
 
+  it('hold for a node that was held back and took the rest later, and say nothing of one that was never offered more', () => {
+    const slowly = outcomes(10, 30, 410).map((each) =>
+      each.kind === 'bytes' ? { ...each, at: 7_000 + (each.at - 7_000) * 1.45 } : each,
+    );
+    expect(limits(flooded({ outcomes: slowly })).verdict).to.equal('pass');
+    const detail = { bytesFrom: 7_000, bytesUntil: 18_600, bytesOffered: 12_500_000 };
+    expect(limits(flooded({ outcomes: slowly, detail })).verdict).to.equal('unknown');
+  });
+
   it('are unknown when never reached', () => {
     expect(limits(flooded({ outcomes: outcomes(20, 60, 300) })).verdict).to.equal('fail');
     const few = outcomes(10, 30, 300).filter(({ outcome }) => outcome !== 'RATE_LIMIT');

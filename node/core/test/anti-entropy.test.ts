@@ -131,6 +131,45 @@ describe('core anti-entropy', () => {
     expect(pulls.length).to.be.within(8, 10);
   });
 
+  it('does not pull from who stands where it once stood, but does from who holds nothing', () => {
+    const { net, node, puppets, links } = setUp(1);
+    const items = [puppets[0]!.item('commit'), puppets[0]!.item('commit')];
+    const [link] = links;
+    const pullsFor = (stateRoot: string): number => {
+      const before = link!.of('sync_digest').length;
+      link!.send('sync_digest', { root: null, prefix: '', state_root: stateRoot, item_count: 1 });
+      net.run(1500);
+      const since = link!.of('sync_digest').slice(before);
+      return since.filter(({ payload }) => payload.request_id === undefined).length;
+    };
+    serve(puppets[0]!, items.slice(0, 1));
+    const first = treeOf(items.slice(0, 1)).root();
+    expect(pullsFor(first)).to.equal(1);
+    // Its root is told in the next question, and so remembered.
+    expect(pullsFor(sha256('other'))).to.equal(1);
+    serve(puppets[0]!, items);
+    expect(pullsFor(treeOf(items).root())).to.equal(1);
+    expect(node.core.status().items).to.equal(2);
+    expect(pullsFor(first)).to.equal(0);
+    expect(pullsFor('0'.repeat(64))).to.equal(1);
+  });
+
+  it('pulls in turn from one peer after the other, and waits a second for one that is silent', () => {
+    const { net, links } = setUp(3);
+    const asked = (): number[] =>
+      links.map(
+        (link) => link.of('sync_digest').filter(({ payload }) => payload.request_id === undefined).length,
+      );
+    for (const link of links)
+      link.send('sync_digest', { root: null, prefix: '', state_root: sha256('other'), item_count: 1 });
+    net.run(300);
+    expect(asked()).to.deep.equal([1, 0, 0]);
+    net.run(1000);
+    expect(asked()).to.deep.equal([1, 1, 0]);
+    net.run(1000);
+    expect(asked()).to.deep.equal([1, 1, 1]);
+  });
+
   it('ends on a lying digest and serves others', () => {
     const { net, node, puppets, links } = setUp(2, { antiEntropyIntervalMs: 1000 });
     const item = puppets[1]!.item('commit');
