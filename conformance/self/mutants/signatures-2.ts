@@ -177,6 +177,14 @@ export const mutants: readonly Mutant[] = [
     note: 'remembers a hundred ids',
   },
   {
+    id: 'replays-of-last-thousands',
+    kills: ['SIG-09'],
+    file: 'node/core/seen.ts',
+    find: 'const messagesPerPeer = 10_000;',
+    replace: 'const messagesPerPeer = 5_000;',
+    note: 'remembers half as many ids as it should',
+  },
+  {
     id: 'base64-lenient',
     kills: ['SIG-10'],
     file: base64,
