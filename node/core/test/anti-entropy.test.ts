@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 import { canonical } from '../canonical.ts';
 import { float } from '../json.ts';
-import { epochS, hashOf, type JsonObject, sha256 } from './fixture.ts';
+import type { JsonObject } from '../types.ts';
+import { epochS, sha256 } from './credentials.ts';
 import {
   announce,
   announces,
@@ -14,6 +15,7 @@ import {
   setUp,
   treeOf,
 } from './persistent-puppets.ts';
+import { hashOf } from './puppet.ts';
 
 describe('core anti-entropy', () => {
   it('fetches exactly what it lacks and announces the fresh of it', () => {

@@ -2,8 +2,12 @@
 import { expect } from 'chai';
 import { canonical } from '../canonical.ts';
 import { cutCheckpoint } from '../checkpoint.ts';
-import { epochS, hashOf, type JsonObject, type Net, type Puppet, type SimNode, sha256 } from './fixture.ts';
+import type { JsonObject } from '../types.ts';
+import { epochS, sha256 } from './credentials.ts';
+import type { Net } from './net.ts';
 import { announce, peer, serve, setUp, treeOf } from './persistent-puppets.ts';
+import { hashOf, type Puppet } from './puppet.ts';
+import type { SimNode } from './sim-node.ts';
 
 describe('core checkpoints', () => {
   /** A puppet with items, and a checkpoint over them that it serves. */

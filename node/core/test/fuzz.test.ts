@@ -12,8 +12,10 @@ import fc from 'fast-check';
 import { canonical } from '../canonical.ts';
 import { JsonError, parse } from '../json.ts';
 import type { Json, JsonObject } from '../types.ts';
-import { createNet, type Net, type Puppet, type SimNode } from './fixture.ts';
 import { damagedText, honestMessages, hostileFrame, type Random, seeded } from './mutator.ts';
+import { createNet, type Net } from './net.ts';
+import type { Puppet } from './puppet.ts';
+import type { SimNode } from './sim-node.ts';
 
 const total = Number(process.env.FUZZ_INPUTS ?? 100_000);
 /** A frame through the core costs thirty times a text through the parser. */

@@ -2,8 +2,12 @@
 import { expect } from 'chai';
 import { canonical } from '../canonical.ts';
 import { float } from '../json.ts';
-import { bodies, createNet, gossip, hashOf, type JsonObject, type SimNode, sha256 } from './fixture.ts';
+import type { JsonObject } from '../types.ts';
+import { sha256 } from './credentials.ts';
+import { createNet } from './net.ts';
 import { announce, announces, holds, requests, serve, setUp, uuid } from './persistent-puppets.ts';
+import { bodies, gossip, hashOf } from './puppet.ts';
+import type { SimNode } from './sim-node.ts';
 
 describe('core gossip', () => {
   it('announces a new commit to three others with ttl 2, its origin and a fresh id', () => {

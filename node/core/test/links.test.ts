@@ -1,13 +1,9 @@
 /** Connections of a core (§4): hello, types, duplicates, bounds, silence, redials, discovery. Driven by puppets. */
 import { expect } from 'chai';
-import {
-  createNet,
-  type JsonObject,
-  type Net,
-  type Puppet,
-  type PuppetLink,
-  type SimNode,
-} from './fixture.ts';
+import type { JsonObject } from '../types.ts';
+import { createNet, type Net } from './net.ts';
+import type { Puppet, PuppetLink } from './puppet.ts';
+import type { SimNode } from './sim-node.ts';
 
 const persistent = { connection_type: 'persistent', capabilities: ['v1', 'gossip', 'sync'] };
 

@@ -2,16 +2,11 @@
 import { expect } from 'chai';
 import { canonical } from '../canonical.ts';
 import { float } from '../json.ts';
-import {
-  createNet,
-  epochS,
-  gossip,
-  hashOf,
-  type JsonObject,
-  type Net,
-  type PuppetLink,
-  type SimNode,
-} from './fixture.ts';
+import type { JsonObject } from '../types.ts';
+import { epochS } from './credentials.ts';
+import { createNet, type Net } from './net.ts';
+import { gossip, hashOf, type PuppetLink } from './puppet.ts';
+import type { SimNode } from './sim-node.ts';
 
 const quiet = { antiEntropyIntervalMs: 0, checkpointIntervalMs: 0 };
 const query: JsonObject = { query_type: 'by_agent', filters: { agent_id: 'agent_p' } };

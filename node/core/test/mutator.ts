@@ -6,7 +6,7 @@
 import { canonical } from '../canonical.ts';
 import { float } from '../json.ts';
 import type { Json, JsonObject } from '../types.ts';
-import { bodies, type Puppet } from './fixture.ts';
+import { bodies, type Puppet } from './puppet.ts';
 
 export type Random = () => number;
 

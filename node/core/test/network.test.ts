@@ -1,6 +1,8 @@
 /** The core in networks on a virtual clock: discovery, convergence, partitions, late joiners, restarts, forks. */
 import { expect } from 'chai';
-import { bodies, createNet, type Net, type SimNode } from './fixture.ts';
+import { createNet, type Net } from './net.ts';
+import { bodies } from './puppet.ts';
+import type { SimNode } from './sim-node.ts';
 
 function startNet(net: Net, count: number, parameters = {}): SimNode[] {
   const nodes: SimNode[] = [];

@@ -3,17 +3,11 @@
  */
 import { canonical } from '../canonical.ts';
 import { PrefixTree } from '../tree.ts';
-import {
-  createNet,
-  gossip,
-  hashOf,
-  type JsonObject,
-  type Message,
-  type Puppet,
-  type PuppetLink,
-  type SimNode,
-  sha256,
-} from './fixture.ts';
+import type { JsonObject } from '../types.ts';
+import { sha256 } from './credentials.ts';
+import { createNet } from './net.ts';
+import { gossip, hashOf, type Message, type Puppet, type PuppetLink } from './puppet.ts';
+import type { SimNode } from './sim-node.ts';
 
 export const quiet = { antiEntropyIntervalMs: 0, checkpointIntervalMs: 0, commitsPerMinute: 1000 };
 export const peer = { connection_type: 'persistent', capabilities: ['gossip', 'sync'] };

@@ -2,17 +2,10 @@
 import { expect } from 'chai';
 import { canonical } from '../canonical.ts';
 import { float } from '../json.ts';
-import type { Json } from '../types.ts';
-import {
-  bodies,
-  createNet,
-  gossip,
-  hashOf,
-  type JsonObject,
-  type Net,
-  type Puppet,
-  sha256,
-} from './fixture.ts';
+import type { Json, JsonObject } from '../types.ts';
+import { sha256 } from './credentials.ts';
+import { createNet, type Net } from './net.ts';
+import { bodies, gossip, hashOf, type Puppet } from './puppet.ts';
 
 const digest = sha256('x');
 const uuid = '00000000-0000-4000-8000-000000000001';
