@@ -1,62 +1,16 @@
+/** Queries (§6): how commits become groups, how many are given, what is found and what is malformed. */
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { canonical } from '../canonical.ts';
-import { addCommit, type CommitIndex, createCommitIndex, textsOf } from '../commits.ts';
+import type { CommitIndex } from '../commits.ts';
 import { isRefusal } from '../error-code.ts';
-import { compileGlob } from '../glob.ts';
-import type { Item } from '../item.ts';
-import { float, isFloat, parse } from '../json.ts';
+import { float, isFloat } from '../json.ts';
 import { answerQuery } from '../query.ts';
 import { statisticsOf } from '../statistics.ts';
 import { PrefixTree } from '../tree.ts';
-import type { ItemType, Json, JsonObject } from '../types.ts';
+import type { Json, JsonObject } from '../types.ts';
+import { commitItem, indexOf, rule } from './commit-items.ts';
 import { sha256 } from './fixtures/test-authority.ts';
-
-interface Commit {
-  rule: string;
-  agent: string;
-  confidence: number;
-  context: string;
-  logic: string;
-  timestamp: number;
-}
-
-let serial = 0;
-
-/** An item as far as the index looks at it. */
-function commitItem(commit: Partial<Commit> = {}, type: ItemType = 'commit'): Item {
-  const hash = sha256(`commit ${serial++}`);
-  const payload: JsonObject = {
-    rule_hash: `rule_${commit.rule ?? '0'.repeat(16)}`,
-    logic_signature: commit.logic ?? 'p',
-    context_signature: commit.context ?? 'c',
-    confidence: float(commit.confidence ?? 0.5),
-    evidence_count: 1,
-    metadata: {},
-  };
-  const timestamp = commit.timestamp ?? 1_700_000_000;
-  const object: JsonObject = { timestamp: float(timestamp), payload };
-  return {
-    hash,
-    type,
-    object,
-    bytes: Buffer.from(canonical(object)),
-    timestamp,
-    agentId: commit.agent ?? 'agent_1',
-    nodeId: 'node_x',
-    payload,
-    certificateBase64: '',
-  };
-}
-
-function indexOf(items: readonly Item[]): CommitIndex {
-  const store = new Map(items.map((item) => [item.hash, item.bytes]));
-  const index = createCommitIndex((hash) => textsOf(parse(Buffer.from(store.get(hash)!).toString())));
-  for (const item of items) addCommit(index, item);
-  return index;
-}
-
-const rule = (i: number) => i.toString(16).padStart(16, '0');
 
 function ask(
   index: CommitIndex,
@@ -312,136 +266,5 @@ describe('queries (§6)', () => {
     }
     const filters = { context_pattern: '😀'.repeat(257) };
     expect(codeOf(indexOf([]), { query_type: 'by_context', filters })).to.equal('MALFORMED');
-  });
-});
-
-describe('the glob of by_context', () => {
-  const matches = (pattern: string, text: string) => compileGlob(pattern)!(text);
-
-  it('knows runs, points and nothing else', () => {
-    for (const [pattern, text] of [
-      ['', ''],
-      ['*', ''],
-      ['***', 'abc'],
-      ['?', 'é'],
-      ['?', '😀'],
-      ['a?c', 'a😀c'],
-      ['*b*', 'abc'],
-      ['a*a', 'aa'],
-      ['[a]', '[a]'],
-      ['.', '.'],
-      ['a.c', 'a.c'],
-      ['\\*', '\\anything'],
-      ['*.txt', 'a.txt.txt'],
-      ['a*b*c', 'aXbbYc'],
-      ['*😀', '😀😀'],
-      ['?*', 'x'],
-      ['*?', '😀'],
-      ['{a,b}', '{a,b}'],
-      ['a*\nb', 'a\n\nb'],
-    ] as const)
-      expect(matches(pattern, text), `${pattern} ~ ${text}`).to.equal(true);
-    for (const [pattern, text] of [
-      ['', 'a'],
-      ['a', ''],
-      ['?', ''],
-      ['??', '😀'],
-      ['a', 'A'],
-      ['a', 'ab'],
-      ['b', 'ab'],
-      ['a*a', 'a'],
-      ['[a]', 'a'],
-      ['.', 'a'],
-      ['a.c', 'abc'],
-      ['*b', 'abc'],
-      ['???', 'a😀'],
-      ['*??', '😀'],
-      ['\\?', 'a'],
-    ] as const)
-      expect(matches(pattern, text), `${pattern} ~ ${text}`).to.equal(false);
-  });
-
-  it('equals the definition', () => {
-    const unit = fc.constantFrom('a', 'b', '*', '?', '😀', '*');
-    const letters = fc.constantFrom('a', 'b', '😀', '*');
-    fc.assert(
-      fc.property(fc.array(unit, { maxLength: 8 }), fc.array(letters, { maxLength: 9 }), (pattern, text) => {
-        const slow = (p: number, t: number): boolean => {
-          if (p === pattern.length) return t === text.length;
-          if (pattern[p] === '*') return slow(p + 1, t) || (t < text.length && slow(p, t + 1));
-          return t < text.length && (pattern[p] === '?' || pattern[p] === text[t]) && slow(p + 1, t + 1);
-        };
-        expect(matches(pattern.join(''), text.join(''))).to.equal(slow(0, 0));
-      }),
-      { numRuns: 5000 },
-    );
-  });
-
-  it('takes no more steps than pattern × text', () => {
-    const startedAt = process.cpuUsage();
-    const pattern = `${'*a'.repeat(127)}*b`;
-    expect(matches(pattern, 'a'.repeat(30_000))).to.equal(false);
-    const { user } = process.cpuUsage(startedAt);
-    // 256 × 30 000 steps take some 30 ms; exponential time would take for ever.
-    expect(user / 1000).to.be.lessThan(2000);
-  });
-});
-
-describe('statistics and accepted rules (§8)', () => {
-  const three = (i: number) =>
-    ['agent_a', 'agent_b', 'agent_c'].map((agent) => commitItem({ rule: rule(i), agent }));
-
-  it('of the empty set', () => {
-    const expected = { totalCommits: 0, totalAgents: 0, avgConfidence: 0, acceptedRules: [] };
-    expect(statisticsOf(indexOf([]), new PrefixTree(sha256))).to.deep.equal(expected);
-    expect(statisticsOf(indexOf(three(1)), new PrefixTree(sha256))).to.deep.equal(expected);
-  });
-
-  it('accept a rule by three distinct agents', () => {
-    const items = [
-      ...three(5),
-      ...three(2),
-      commitItem({ rule: rule(3), agent: 'agent_a' }),
-      commitItem({ rule: rule(3), agent: 'agent_a' }),
-      commitItem({ rule: rule(3), agent: 'agent_b' }),
-    ];
-    const tree = new PrefixTree(sha256);
-    for (const item of items) tree.add(item.hash);
-    const { acceptedRules, totalAgents, totalCommits } = statisticsOf(indexOf(items), tree);
-    expect(acceptedRules).to.deep.equal([`rule_${rule(2)}`, `rule_${rule(5)}`]);
-    expect({ totalAgents, totalCommits }).to.deep.equal({ totalAgents: 3, totalCommits: 9 });
-  });
-
-  it('are those of exactly the set under the root', () => {
-    const agents = ['agent_a', 'agent_b', 'agent_c', 'agent_d'];
-    const choice = fc.record({
-      rule: fc.nat(6),
-      agent: fc.constantFrom(...agents),
-      confidence: fc.constantFrom(0, 0.1, 0.2, 0.7, 1),
-      type: fc.constantFrom('commit' as const, 'commit' as const, 'confirm' as const),
-      isIn: fc.boolean(),
-    });
-    fc.assert(
-      fc.property(fc.array(choice, { maxLength: 150, size: 'max' }), (choices) => {
-        const items = choices.map((c) => ({ ...c, item: commitItem({ ...c, rule: rule(c.rule) }, c.type) }));
-        const index = indexOf(items.map(({ item }) => item));
-        const tree = new PrefixTree(sha256);
-        // Something under the root that the index never saw.
-        tree.add(sha256(`stranger ${serial}`));
-        for (const { item, isIn } of items) if (isIn) tree.add(item.hash);
-        const inside = items
-          .filter(({ isIn, type }) => isIn && type === 'commit')
-          .sort((a, b) => (a.item.hash < b.item.hash ? -1 : 1));
-        const agentsOf = (i: number) => new Set(inside.filter((c) => c.rule === i).map((c) => c.agent)).size;
-        expect(statisticsOf(index, tree)).to.deep.equal({
-          totalCommits: inside.length,
-          totalAgents: new Set(inside.map((c) => c.agent)).size,
-          avgConfidence:
-            inside.length === 0 ? 0 : inside.reduce((sum, c) => sum + c.confidence, 0) / inside.length,
-          acceptedRules: [0, 1, 2, 3, 4, 5, 6].filter((i) => agentsOf(i) >= 3).map((i) => `rule_${rule(i)}`),
-        });
-      }),
-      { numRuns: 100 },
-    );
   });
 });
