@@ -1,4 +1,4 @@
-/** Faults in checkpoints: which are cut, what is in them, and which of others are adopted. */
+/** Faults in which checkpoints of others are taken: their signatures, forks, the chain, statistics and accepted rules. */
 
 import type { Mutant } from '../mutant.ts';
 

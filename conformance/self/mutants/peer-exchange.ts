@@ -1,12 +1,9 @@
 /** Faults in peer lists: their form, when they are sent, and what is believed of them. */
 
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the patches are source text
-
 import type { Mutant } from '../mutant.ts';
 
 const file = 'node/core/discovery.ts';
 const handshake = 'node/core/handshake.ts';
-const dialing = 'node/core/dialing.ts';
 const routing = 'node/core/routing.ts';
 const afterHandshake = '  sendPeers(node, link, null);\n  startHeartbeats(node, link);';
 const entry = '`{"address": ${canonical(address!)}, "node_id": "${nodeId}"}`';
@@ -220,77 +217,6 @@ export const mutants: readonly Mutant[] = [
     replace:
       "    const known = node.routing.get(node_id);\n    const link = node.peers.get(node_id)?.persistent;\n    if (link && known && known.address !== address) end(node, link, 1000, 'moved');\n    node.routing.heardOf(node_id, address, node.nowMs);\n",
     note: 'drops a peer when a list says that it is elsewhere',
-  },
-  {
-    id: 'dials-unlimited',
-    kills: ['PEX-06'],
-    file: dialing,
-    find: 'const startsLimit = 20;',
-    replace: 'const startsLimit = 1000;',
-    note: 'dials as many addresses as it learns',
-    ci: true,
-  },
-  {
-    id: 'dials-whole-list',
-    kills: ['PEX-06'],
-    file,
-    find: 'export const listLimit = 50;',
-    replace: 'export const listLimit = 5000;',
-    note: 'takes in lists of any length',
-  },
-  {
-    id: 'peer-list-oversize',
-    kills: ['PEX-06'],
-    file: routing,
-    find: 'export const longestPeerList = 50;',
-    replace: 'export const longestPeerList = 500;',
-    note: 'sends lists of any length',
-  },
-  {
-    id: 'peer-list-unverified',
-    kills: ['PEX-07'],
-    file: routing,
-    find: '(node) => node.verified && !node.dialFailed && node.address',
-    replace: '(node) => !node.dialFailed && node.address',
-    note: 'passes on whom it has only heard of',
-    mayBreak: ['DSC-03', 'RTB-*'],
-    ci: true,
-  },
-  {
-    id: 'peer-list-unreachable',
-    kills: ['PEX-07'],
-    file: routing,
-    find: '(node) => node.verified && !node.dialFailed && node.address',
-    replace: '(node) => node.verified && node.address',
-    note: 'passes on peers that it failed to reach',
-    mayBreak: ['RTB-*'],
-  },
-  {
-    id: 'address-split-at-first-colon',
-    kills: ['PEX-08'],
-    file: 'node/core/address.ts',
-    find: '  const port = Number(form.exec(value)?.[1]);',
-    replace: "  const port = Number(value.split(':')[1]);",
-    note: 'splits an address at its first colon',
-    mayBreak: ['PEX-02', 'RTB-04', 'DSC-08'],
-  },
-  {
-    id: 'address-no-names',
-    kills: ['PEX-08'],
-    file: 'node/core/address.ts',
-    find: '  const port = Number(form.exec(value)?.[1]);',
-    replace: '  if (/[a-z]/.test(value)) return false;\n  const port = Number(form.exec(value)?.[1]);',
-    note: 'takes only numeric addresses',
-    mayBreak: ['PEX-02', 'RTB-04', 'HSK-*'],
-  },
-  {
-    id: 'address-map-ignored',
-    kills: ['PEX-08'],
-    file: 'node/shell/dialer.ts',
-    find: 'const host = options.hosts.get(name) ?? name;',
-    replace: 'const host = name;',
-    note: 'asks only DNS for names, not its map',
-    mayBreak: ['CFG-*'],
   },
   {
     id: 'peer-exchange-on-all-types',

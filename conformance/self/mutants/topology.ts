@@ -7,7 +7,6 @@ const dialing = 'node/core/dialing.ts';
 const cap = '  if (node.persistent.length < node.parameters.maxPeers) return true;\n';
 const tooMany =
   "    sendError(node, link, 'TOO_MANY_PEERS', 'no place for another peer', messageId);\n    sendPeers(node, link, null);\n";
-const chooses = '  return pickRandom(node, eligible, node.parameters.fanout);';
 const lacking = 'node.parameters.targetPeers - node.persistent.length - dialing.underWay.size;';
 
 export const mutants: readonly Mutant[] = [
@@ -209,144 +208,6 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['HBT-*', 'LIF-*', 'GAL-*', 'FLD-*'],
   },
   {
-    id: 'star-through-bootstrap',
-    kills: ['TOP-05'],
-    file: dialing,
-    find: 'if (!mayDial(node, nodeId)) continue;',
-    replace:
-      'if (!mayDial(node, nodeId) || !node.bootstraps.some((query) => query.nodeId === nodeId)) continue;',
-    note: 'keeps connections to its bootstrap nodes alone',
-    mayBreak: ['*'],
-  },
-  {
-    id: 'gossip-always-to-bootstrap',
-    kills: ['TOP-06'],
-    file: 'node/core/announce.ts',
-    find: chooses,
-    replace: `  const isBootstrap = (link: Link) => node.bootstraps.some((query) => query.nodeId === link.peer.nodeId);
-  const favoured = eligible.filter(isBootstrap);
-  const rest = eligible.filter((link) => !isBootstrap(link));
-  return [...favoured, ...pickRandom(node, rest, node.parameters.fanout)].slice(0, node.parameters.fanout);`,
-    note: 'sends every gossip to its bootstrap node first',
-    mayBreak: ['GRT-*'],
-  },
-  {
-    id: 'gossip-never-to-bootstrap',
-    kills: ['TOP-06'],
-    file: 'node/core/announce.ts',
-    find: chooses,
-    replace: `  const isBootstrap = (link: Link) => node.bootstraps.some((query) => query.nodeId === link.peer.nodeId);
-  return pickRandom(node, eligible.filter((link) => !isBootstrap(link)), node.parameters.fanout);`,
-    note: 'sends no gossip to its bootstrap node',
-    mayBreak: ['GRT-*'],
-  },
-  {
-    id: 'gossip-to-the-oldest-three',
-    kills: ['TOP-06'],
-    file: 'node/core/announce.ts',
-    find: chooses,
-    replace: '  return eligible.slice(0, node.parameters.fanout);',
-    note: 'sends gossips to the peers that came first',
-    mayBreak: ['GRT-*'],
-  },
-  {
-    id: 'peers-prefer-bootstrap',
-    kills: ['TOP-06'],
-    file: dialing,
-    find: '    for (const nodeId of pickRandom(node, candidates, wanted)) {',
-    replace:
-      '    const favoured = candidates.filter((nodeId) => node.bootstraps.some((query) => query.nodeId === nodeId));\n    const rest = candidates.filter((nodeId) => !favoured.includes(nodeId));\n    for (const nodeId of [...favoured, ...rest].slice(0, wanted)) {',
-    note: 'dials its bootstrap nodes before others',
-    mayBreak: ['TOP-05'],
-  },
-  {
-    id: 'short-lived-unbounded',
-    kills: ['TOP-07'],
-    file: 'node/core/peers.ts',
-    find: 'export const shortLivedLimit = 4;',
-    replace: 'export const shortLivedLimit = 400;',
-    note: 'takes any number of short-lived connections of a peer',
-  },
-  {
-    id: 'short-lived-three',
-    kills: ['TOP-07'],
-    file: 'node/core/peers.ts',
-    find: 'export const shortLivedLimit = 4;',
-    replace: 'export const shortLivedLimit = 3;',
-    note: 'takes three short-lived connections of a peer',
-    mayBreak: ['*'],
-  },
-  {
-    id: 'short-lived-bound-counts-persistent',
-    kills: ['TOP-07'],
-    file: 'node/core/peers.ts',
-    find: "if (link.type !== null && link.type !== 'persistent') count++;",
-    replace: 'if (link.type !== null) count++;',
-    note: 'counts the persistent connection among the four short-lived ones',
-    mayBreak: ['*'],
-  },
-  {
-    id: 'short-lived-bound-for-all',
-    kills: ['TOP-07'],
-    file: handshake,
-    find: '    if (link.errand || shortLivedLinks(peer) <= shortLivedLimit) return true;\n',
-    replace:
-      '    let count = 0;\n    for (const each of node.peers.values()) count += shortLivedLinks(each);\n    if (link.errand || count <= shortLivedLimit) return true;\n',
-    note: 'takes four short-lived connections of all peers together',
-    mayBreak: ['*'],
-  },
-  {
-    id: 'short-lived-place-not-freed',
-    kills: ['TOP-07'],
-    file: handshake,
-    find: '    if (link.errand || shortLivedLinks(peer) <= shortLivedLimit) return true;\n',
-    replace:
-      '    const memory = peer as unknown as { taken?: number };\n    memory.taken = (memory.taken ?? 0) + 1;\n    if (link.errand || memory.taken <= shortLivedLimit) return true;\n',
-    note: 'counts short-lived connections that are gone',
-    mayBreak: ['*'],
-  },
-  {
-    id: 'sync-never-expires',
-    kills: ['TOP-07'],
-    file: handshake,
-    find: '    expire(node, link);\n    if (link.errand?.kind',
-    replace: "    if (link.type !== 'sync') expire(node, link);\n    if (link.errand?.kind",
-    note: 'keeps idle sync connections for ever',
-  },
-  {
-    id: 'sync-expires-busy',
-    kills: ['TOP-07'],
-    file: handshake,
-    find: "  const isSync = link.type === 'sync';\n  const atMs =",
-    replace: '  const isSync = node.nowMs < 0;\n  const atMs =',
-    also: [
-      {
-        file: handshake,
-        find: 'node.nowMs + shortLivedMs;',
-        replace: "node.nowMs + (link.type === 'sync' ? syncIdleMs : shortLivedMs);",
-      },
-    ],
-    note: 'ends sync connections after 30 s whether they are idle or not',
-    mayBreak: ['*'],
-  },
-  {
-    id: 'gossip-never-expires',
-    kills: ['TOP-07'],
-    file: handshake,
-    find: '    expire(node, link);\n    if (link.errand?.kind',
-    replace: "    if (link.type !== 'gossip') expire(node, link);\n    if (link.errand?.kind",
-    note: 'keeps gossip connections for ever',
-  },
-  {
-    id: 'expiry-closes-4408',
-    kills: ['TOP-07'],
-    file: handshake,
-    find: "    else end(node, link, 1000, 'expired');",
-    replace: "    else end(node, link, 4408, 'expired');",
-    note: 'closes expired connections as if the peer had failed',
-    ci: true,
-  },
-  {
     id: 'bootstrap-asked-for-ever',
     kills: ['TOP-03'],
     file: 'node/core/discovery.ts',
@@ -363,21 +224,5 @@ export const mutants: readonly Mutant[] = [
       'node.parameters.targetPeers - node.persistent.filter((link) => link.errand).length - dialing.underWay.size;',
     note: 'wants ten peers beside those that dialled it',
     mayBreak: ['TOP-*', 'RTB-*'],
-  },
-  {
-    id: 'peers-lowest-ids',
-    kills: ['TOP-06'],
-    file: dialing,
-    find: 'of pickRandom(node, candidates, wanted)) {',
-    replace: 'of candidates.sort().slice(0, wanted)) {',
-    note: 'dials the nodes with the lowest ids',
-  },
-  {
-    id: 'short-lived-bound-for-sync-alone',
-    kills: ['TOP-07'],
-    file: 'node/core/peers.ts',
-    find: "if (link.type !== null && link.type !== 'persistent') count++;",
-    replace: "if (link.type === 'sync') count++;",
-    note: 'counts only sync connections among the four short-lived ones',
   },
 ];
