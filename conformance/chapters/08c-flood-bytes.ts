@@ -1,19 +1,19 @@
-/** § 8.3 Flood prevention, the bytes: what a node takes in of one peer, whoever forged it, and what it sends itself. */
+/** § 8.3 Flood prevention, the bytes: what a node takes in of one peer, whatever it sends, and what it sends itself. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '../../harness/wire/connection.ts';
 import { buildEnvelope } from '../../harness/wire/envelope.ts';
 import { announce, digestRequest, heartbeat, itemRequest, peerRequest } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
-import { commitOfSize, commitPayload } from '../../harness/wire/items.ts';
+import { commitOfSize } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, closedWith, stillServed } from '../expect.ts';
-import type { Joined, Puppet } from '../puppet.ts';
+import { controlProbe, inTime, probe } from '../honest-peer.ts';
+import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
-import { quantile } from '../statistics.ts';
 import type { NodeUnderTest } from '../target.ts';
-import { byHash, limited, queriesPerMinute, submit, useUpItems, useUpQueries } from './08c-flood-counts.ts';
+import { limited, queriesPerMinute } from './08c-flood-counts.ts';
 
 const mebibyte = 1_048_576;
 
@@ -100,55 +100,6 @@ function withinBytes(intake: Intake, perSecond: number, slack: number): void {
     );
 }
 
-/**
- * Calls often, one after the other, until told to stop; the round trips in ms. Runs beside other things: whoever waits for it
- * learns how it ended, and nobody else.
- */
-export function probe(bench: Bench, connection: Connection, until: () => boolean): Promise<number[]> {
-  const probing = roundTrips(bench, connection, until);
-  probing.catch(() => {});
-  return probing;
-}
-
-/**
- * The same calls to a node that nobody attacks, where there can be a second one: if it answers in time meanwhile, the host is
- * not to blame for what the attacked one takes. Null without one.
- */
-export async function controlProbe(
-  bench: Bench,
-  name: string,
-): Promise<(until: () => boolean) => Promise<number[] | null>> {
-  if (!bench.target.abilities.has('instances')) return async () => null;
-  const control = await (await bench.puppet(name)).join(await bench.node());
-  return (until) => probe(bench, control, until);
-}
-
-/** An honest peer's p95 must be below the target; by the control it is decided whether that may be the host's fault. */
-export function inTime(
-  latencies: readonly number[],
-  control: readonly number[] | null,
-  what: string,
-): number {
-  const p95 = Math.round(quantile(latencies, 0.95));
-  if (p95 < 500) return p95;
-  const beside = control === null || control.length === 0 ? null : Math.round(quantile(control, 0.95));
-  const because = `${what}: an honest peer’s p95 is ${p95} ms of ${latencies.length} round trips`;
-  if (beside === null) return late(because);
-  const compared = `${because}, that of a node beside it which nobody attacks ${beside} ms`;
-  return beside < 200 && p95 > 4 * beside ? fail(compared) : late(compared);
-}
-
-async function roundTrips(bench: Bench, connection: Connection, until: () => boolean): Promise<number[]> {
-  const latencies: number[] = [];
-  while (!until()) {
-    const sentAt = performance.now();
-    await connection.fence(30_000);
-    latencies.push(performance.now() - sentAt);
-    await delay(25, undefined, { signal: bench.signal });
-  }
-  return latencies;
-}
-
 export const rows: readonly Requirement[] = [
   {
     id: 'FLD-03',
@@ -207,47 +158,6 @@ export const rows: readonly Requirement[] = [
       return pass(
         `${(free.takenIn / mebibyte).toFixed(1)} MiB in 6 s flowed freely; of a flood ${(heldIn / mebibyte).toFixed(1)} MiB were read (at most 7); honest p95 ${p95} ms`,
       );
-    },
-  },
-  {
-    id: 'FLD-07',
-    level: 'must',
-    section: '8.3',
-    role: 's',
-    quote: 'Counted are messages that pass checks 1–11',
-    reading:
-      'Messages with bad signatures, under one’s own or another’s name, use up nobody’s budget, and an honest peer’s p95 stays below 500 ms meanwhile.',
-    mutants: ['forged-counts-claimed', 'forged-counts-own', 'claimed-id-evicts'],
-    needs: [],
-    durationHintMs: 6_500,
-    cpu: 0.5,
-    test: async (bench) => {
-      const node = await bench.node();
-      const victim = await bench.puppet('victim');
-      const forger = await bench.puppet('forger', { unrecorded: true });
-      const held = await victim.peer(node);
-      const honest = await (await bench.puppet('honest')).join(node);
-      const beside = await controlProbe(bench, 'beside');
-      const until = performance.now() + 4_000;
-      const asking = probe(bench, honest, () => performance.now() > until);
-      const control = beside(() => performance.now() > until);
-      bench.step('forged messages');
-      let sent = 0;
-      for (let round = 0; performance.now() < until; round += 1)
-        sent += await forge(forger, victim, node, round);
-      const [latencies, compared] = [await asking, await control];
-      bench.step('the victim’s and the forger’s own budgets');
-      await stillServed(held);
-      await useUpItems(held, victim);
-      await useUpQueries(held);
-      const own = await forger.join(node);
-      await useUpItems(own, forger);
-      await useUpQueries(own);
-      // The twin: where nothing is counted at all, nothing was left uncounted.
-      limited(await submit(own, forger.commit()), 'commit 11');
-      limited(await own.request('query', byHash), 'query 31');
-      const p95 = inTime(latencies, compared, `beside ${sent} forged messages`);
-      return pass(`${sent} forged messages cost nobody a commit or a query; honest p95 ${p95} ms`);
     },
   },
   {
@@ -336,33 +246,6 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
-
-/** One connection's worth of forgery; how many messages it was. */
-async function forge(forger: Puppet, victim: Puppet, node: NodeUnderTest, round: number): Promise<number> {
-  const signature = Buffer.alloc(64, round + 1).toString('base64');
-  const { agentId, nodeId, publicKeyBase64 } = victim.identity;
-  const name = { agent_id: agentId, node_id: nodeId, public_key: publicKeyBase64 };
-  const certificate = Buffer.from(forger.certificate.der).toString('base64');
-  const claimed = round % 3 !== 0;
-  const connection = await forger.mustDial(node, { withinMs: 15_000 });
-  // Every third time the victim's name is taken for the hello already.
-  if (round % 3 === 2) sendHello(connection, 'sync', { overrides: { senderMembers: name, signature } });
-  else sendHello(connection, 'sync');
-  let sent = 0;
-  for (; sent < 80 && connection.ended === null; sent += 1) {
-    const [type, payload] =
-      sent % 2 === 0
-        ? ['commit', commitPayload()]
-        : ['query', { query_type: 'by_hash', filters: { rule_hash: 'rule_0' } }];
-    const members = claimed ? name : {};
-    const senderMembers = type === 'commit' ? { ...members, certificate } : members;
-    connection.send(type as string, payload as JsonObject, { senderMembers, signature });
-  }
-  if (!claimed) await connection.maybe(() => connection.seen('error').length >= sent, 10_000);
-  else await connection.closedWithin(10_000);
-  await connection.close();
-  return sent;
-}
 
 /** Long items, asked for over two connections of one peer at once: what arrives must keep to the bytes of a second. */
 async function askedForTooMuch(bench: Bench, node: NodeUnderTest, perSecond: number): Promise<void> {

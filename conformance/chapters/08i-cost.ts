@@ -8,11 +8,11 @@ import { digestRequest } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, closedWith } from '../expect.ts';
+import { controlProbe, inTime, probe } from '../honest-peer.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import { quantile } from '../statistics.ts';
 import type { NodeUnderTest } from '../target.ts';
-import { controlProbe, inTime, probe } from './08c-flood-bytes.ts';
 
 const perSecond = 1_000;
 const phaseMs = 2_500;
