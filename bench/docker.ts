@@ -20,7 +20,7 @@ import {
 } from '../harness/engines/docker/image.ts';
 import { removeRun, runLabels } from '../harness/engines/docker/leftovers.ts';
 import { openSingleNetwork } from '../harness/engines/docker/single-network.ts';
-import { hostAndPort, probe, probeContext } from '../harness/engines/process/probe.ts';
+import { hostAndPort, probe, probeContext } from '../harness/engines/probe.ts';
 import { openRun } from '../harness/run-record.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import { createAuthority } from '../harness/wire/authority.ts';

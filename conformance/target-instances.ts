@@ -7,8 +7,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SecureContext } from 'node:tls';
-import type { Instance, InstanceHooks, InstanceSpec } from '../harness/engines/process/instance.ts';
-import { hostAndPort, probeContext } from '../harness/engines/process/probe.ts';
+import type { Instance, InstanceHooks, InstanceSpec } from '../harness/engines/instance.ts';
+import { hostAndPort, probeContext } from '../harness/engines/probe.ts';
 import type { Run } from '../harness/run-record.ts';
 import { type Authority, createAuthority } from '../harness/wire/authority.ts';
 import { identityFrom } from '../harness/wire/identity.ts';
@@ -25,12 +25,10 @@ export interface Ground {
   /** `host:port` where a puppet may listen so that instances reach it. */
   puppetAddress(): string;
   /** Makes folder and files of an instance; starts nothing. */
-  prepare(spec: GroundSpec, context: SecureContext, hooks: InstanceHooks): Instance;
+  prepare(spec: InstanceSpec, context: SecureContext, hooks: InstanceHooks): Instance;
   /** Gives up the addresses and whatever else the ground holds; the instances are gone by then. */
   release(): Promise<void>;
 }
-
-export type GroundSpec = Omit<InstanceSpec, 'command' | 'addressMayBeInUse' | 'configText'>;
 
 export interface InstancesTarget {
   description: string;

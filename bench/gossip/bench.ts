@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import { writeNodeFolder } from '../../harness/engines/process/node-files.ts';
+import { writeNodeFolder } from '../../harness/engines/node-files.ts';
 import { createAuthority } from '../../harness/wire/authority.ts';
 import { identityFrom } from '../../harness/wire/identity.ts';
 import { type Bar, type Bench, type BenchOptions, bar, median } from '../bar.ts';

@@ -12,7 +12,7 @@ import {
   type StartedTestContainer,
   Wait,
 } from 'testcontainers';
-import { configText } from '../../harness/engines/process/node-files.ts';
+import { configText } from '../../harness/engines/node-files.ts';
 import { createAuthority } from '../../harness/wire/authority.ts';
 import { freshIdentity, type Identity } from '../../harness/wire/identity.ts';
 import { createPuppet, join } from '../../harness/wire/puppet.ts';

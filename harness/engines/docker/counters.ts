@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import type { LinkCounters } from '../../links/fault-plane.ts';
 import type { LinkPlane } from '../../links/plane.ts';
-import { hostAndPort } from '../process/probe.ts';
+import { hostAndPort } from '../probe.ts';
 import { CONTAINER_PORT } from './image.ts';
 import type { FleetNetwork } from './network.ts';
 import type { ToxiproxyContainer } from './toxiproxy.ts';

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import type { Receipt } from '../../engine.ts';
-import { contentsOf } from '../process/node-files.ts';
+import { contentsOf } from '../node-files.ts';
 import { type FleetGround, type FleetNode, remakeContainer } from './fleet-node.ts';
 import { containerUser, containerUserText } from './folder.ts';
 import { type TarEntry, tarStream } from './image-tar.ts';

@@ -1,24 +1,22 @@
 /**
  * One node of a testnet as one container: made with its static address and its own table of names, started, stopped, paused, wiped,
- * made anew from another image or under a limit. What it lives through is a `SingleLife`; every receipt holds the engine's own words.
+ * made anew from another image or under a limit. What it lives through is a `ContainerLife`; every receipt holds the engine's own words.
  */
 
 import { join } from 'node:path';
-import type Docker from 'dockerode';
 import type { Receipt, RunningNode } from '../../engine.ts';
 import type { PlannedNode } from '../../plan.ts';
 import { orUsageError } from '../../run-record.ts';
-import { UsageError } from '../../usage-error.ts';
-import { within } from '../process/life.ts';
-import { emptyFolder, type NodeFiles } from '../process/node-files.ts';
-import { lastLines } from '../process/node-log.ts';
-import { hostAndPort } from '../process/probe.ts';
+import { plannedLife, ready, wipe } from '../life.ts';
+import type { NodeFiles } from '../node-files.ts';
+import { lastLines } from '../node-log.ts';
+import { hostAndPort } from '../probe.ts';
 import type { EngineWords } from './events.ts';
 import { containerUserText, writeContainerFolder } from './folder.ts';
 import { CONTAINER_CONFIG, CONTAINER_FOLDER, CONTAINER_PORT } from './image.ts';
 import { removeContainer } from './leftovers.ts';
+import { type ContainerLife, end, freeze, start } from './life.ts';
 import type { SingleGround } from './single.ts';
-import { end, freeze, type SingleLife, start } from './single-life.ts';
 
 export interface FleetGround extends SingleGround {
   words: EngineWords;
@@ -29,7 +27,7 @@ type Bare = Pick<FleetNode, 'plan' | 'life' | 'make'>;
 
 export interface FleetNode {
   readonly plan: PlannedNode;
-  readonly life: SingleLife;
+  readonly life: ContainerLife;
   readonly face: RunningNode;
   /** What its container was made with, for the next one. */
   readonly make: Making;
@@ -53,12 +51,13 @@ export interface FleetNodeSpec {
   make: Making;
   logDir: string;
   readyWithinMs: number;
-  onState: SingleLife['onState'];
+  onState: ContainerLife['onState'];
 }
 
 /** Of 1024 that a container has otherwise: what niceness 10 is to a process. Faults and measurements go before nodes. */
 const nodeShares = 110;
 const endWithinMs = 10_000;
+const probePauseMs = 15;
 /** How long the engine's word for what it has just done may take on a busy host. */
 const wordWithinMs = 5_000;
 
@@ -71,28 +70,22 @@ export function prepareFleetNode(ground: FleetGround, spec: FleetNodeSpec): Flee
       listen: `0.0.0.0:${CONTAINER_PORT}`,
     }),
   );
-  const life: SingleLife = {
+  const life: ContainerLife = {
+    ...plannedLife({
+      name: plan.name,
+      address,
+      files,
+      logFile: join(spec.logDir, `${plan.name}.log`),
+      stderrFile: null,
+      readyWithinMs: spec.readyWithinMs,
+      context: ground.context,
+      onState: spec.onState,
+      probePauseMs: () => probePauseMs,
+    }),
     ground: { ...ground, image: make.image },
-    name: plan.name,
-    address,
     ip: hostAndPort(address).host,
-    files,
-    logFile: join(spec.logDir, `${plan.name}.log`),
-    stderrFile: null,
-    readyWithinMs: spec.readyWithinMs,
-    onState: spec.onState,
     container: null,
     pid: null,
-    running: false,
-    state: 'planned',
-    failure: null,
-    exit: null,
-    startedAt: null,
-    readyAt: null,
-    told: false,
-    over: false,
-    ending: Promise.resolve(null),
-    readiness: Promise.resolve(),
   };
   const node = { plan, life, make };
   return { ...node, face: faceOf(ground, node) };
@@ -130,7 +123,7 @@ export async function makeContainer(ground: FleetGround, { life, make }: Bare): 
 }
 
 /** The same at the start and at every later connect, or it would come back under another address. */
-export const endpointOf = ({ ip }: SingleLife): object => ({ IPAMConfig: { IPv4Address: ip } });
+export const endpointOf = ({ ip }: ContainerLife): object => ({ IPAMConfig: { IPv4Address: ip } });
 
 /** Takes the container away and makes another in its place, from what `make` says now; the disk stays. Not started. */
 export async function remakeContainer(ground: FleetGround, node: Bare): Promise<void> {
@@ -170,41 +163,18 @@ function faceOf(ground: FleetGround, node: Bare): RunningNode {
     terminate: () => witnessed('die', () => end(life, 'SIGTERM', endWithinMs)),
     pause: () => witnessed('pause', () => freeze(life, true)),
     resume: () => witnessed('unpause', () => freeze(life, false)),
-    wipe: () => wipe(ground, node),
+    wipe: () => wipeAll(ground, node),
     logTail: (lines) => lastLines(life.logFile, lines),
   };
 }
 
-async function ready(life: SingleLife, withinMs: number): Promise<void> {
-  if (!life.running) throw new UsageError(life.failure ?? `${life.name} is not running`);
-  // A timer of more than 24.8 days would fire at once, so `within` leaves it out.
-  const done = await within(
-    life.readiness.then(() => true),
-    withinMs,
-  );
-  if (done === null) throw new UsageError(`${life.name} is not ready after ${withinMs} ms`);
-}
-
-async function wipe(ground: FleetGround, node: Bare): Promise<Receipt> {
-  const { life, make } = node;
-  if (life.running) throw new Error(`${life.name} is running: its data cannot be wiped`);
-  const { files, bytes } = emptyFolder(life.files.dataDir);
-  const { dataVolume } = make;
+async function wipeAll(ground: FleetGround, node: Bare): Promise<Receipt> {
+  const receipt = wipe(node.life);
+  const { dataVolume } = node.make;
   if (dataVolume !== null) {
     // Its data had moved; the folder that it comes back to is empty.
-    make.dataVolume = null;
+    node.make.dataVolume = null;
     await remakeContainer(ground, node);
   }
-  return {
-    at: performance.now(),
-    what: `the data of ${life.name} was wiped`,
-    evidence: { dataDir: life.files.dataDir, removedFiles: files, removedBytes: bytes, dataVolume },
-  };
-}
-
-/** Nobody starts it again; its end, however it comes, is no failure. */
-export function giveUp(docker: Docker, life: SingleLife): Promise<unknown> {
-  life.over = true;
-  life.told = true;
-  return life.container === null ? Promise.resolve() : removeContainer(docker, life.container.id);
+  return { ...receipt, evidence: { ...receipt.evidence, dataVolume } };
 }

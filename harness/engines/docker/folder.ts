@@ -5,7 +5,7 @@
 
 import { chownSync, lchownSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { configText, type NodeFiles, type NodeFolder, writeNodeFolder } from '../process/node-files.ts';
+import { configText, type NodeFiles, type NodeFolder, writeNodeFolder } from '../node-files.ts';
 import { CONTAINER_FOLDER } from './image.ts';
 
 /** Never root: our own user, or 1000 where the harness itself is root. */

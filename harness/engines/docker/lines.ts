@@ -8,9 +8,9 @@ import type { Plan } from '../../plan.ts';
 import { UsageError } from '../../usage-error.ts';
 import type { Images } from './fleet-images.ts';
 import { removeRun } from './leftovers.ts';
+import { engineWords } from './life.ts';
 import { type FleetNetwork, neighbourLimit, openFleetNetwork, type Scheme } from './network.ts';
 import { NoAnswer, type Prober, startProber } from './prober.ts';
-import { engineWords } from './single-life.ts';
 import { startToxiproxy, type ToxiproxyContainer } from './toxiproxy.ts';
 
 export interface Lines {

@@ -11,7 +11,7 @@ import { readFileSync } from 'node:fs';
 import type Docker from 'dockerode';
 import type { Plan } from '../../plan.ts';
 import { UsageError } from '../../usage-error.ts';
-import type { Addresses } from '../process/addresses.ts';
+import type { AddressBook } from '../wiring.ts';
 import { CONTAINER_PORT } from './image.ts';
 
 export type Scheme = 'gateway' | 'on-link';
@@ -27,7 +27,7 @@ export interface FleetNetwork {
   readonly aliases: readonly string[];
   /** An address of a pair that no node uses: something answers there if the scheme works. */
   readonly testAlias: string;
-  readonly addresses: Addresses;
+  readonly addresses: AddressBook;
 }
 
 /** The subnets lie in 169.254/16, because only there the engine takes addresses that its own management does not know. */
@@ -81,10 +81,6 @@ export async function openFleetNetwork(
       scheme: 'aliases',
       node,
       link: (from, to) => `${aliasOf(from!, to)}:${CONTAINER_PORT}`,
-      next: () => {
-        throw new Error('a container network has no spare addresses');
-      },
-      release: async () => {},
     },
   };
 }

@@ -9,7 +9,7 @@ import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { UsageError } from '../../usage-error.ts';
-import { lastLines } from '../process/node-log.ts';
+import { lastLines } from '../node-log.ts';
 import { containerUserText } from './folder.ts';
 import type { FleetNetwork } from './network.ts';
 

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import type Docker from 'dockerode';
 import type { LinkAudit } from '../../engine.ts';
-import { within } from '../process/life.ts';
+import { within } from '../life.ts';
 
 export interface TrafficSources {
   docker: Docker;

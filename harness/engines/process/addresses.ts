@@ -7,14 +7,10 @@
 import { createServer, type Server } from 'node:net';
 import { isErrno } from '../../os-process.ts';
 import { UsageError } from '../../usage-error.ts';
-import { hostAndPort } from './probe.ts';
+import { hostAndPort } from '../probe.ts';
+import type { AddressBook } from '../wiring.ts';
 
-export interface Addresses {
-  readonly scheme: 'aliases' | 'ports';
-  /** `host:port` on which node number `index` (from 1) listens. */
-  node(index: number): string;
-  /** `host:port` on which the proxy of a link listens; with `ports` there is one per listener and `from` must be null. */
-  link(from: number | null, to: number): string;
+export interface Addresses extends AddressBook {
   /** One more `host:port` that nobody else was given, e.g. for an instance under test or a listening puppet. */
   next(): string;
   release(): Promise<void>;

@@ -9,19 +9,11 @@ import { closeSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endByEnvironment, membersOf, signalGroup } from '../../os-process.ts';
-import type { NodeFolder } from './node-files.ts';
-import { lastLines, openLog } from './node-log.ts';
-import type { ProbeOutcome } from './probe.ts';
+import type { NodeFolder } from '../node-files.ts';
+import { openLog } from '../node-log.ts';
 
 /** A program with its arguments, or a line for `/bin/sh -c` as a person types it. */
 export type NodeCommand = { argv: readonly string[] } | { shell: string };
-
-export interface Exit {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  /** performance.now. */
-  at: number;
-}
 
 /**
  * Starts the process in a group of its own, so that the children of a foreign command end with it. `pid` of the result is
@@ -94,36 +86,4 @@ export function startError(error: NodeJS.ErrnoException, command: NodeCommand): 
   if (error.code === 'ENOENT') return `there is no program "${program}"`;
   if (error.code === 'EACCES') return `"${program}" may not be executed`;
   return `${error.code ?? 'error'} for "${program}"`;
-}
-
-/** A process that ended by itself, in words. */
-export function unexpectedEnd(
-  exit: Exit,
-  startedAt: number,
-  command: NodeCommand,
-  wasReady: boolean,
-): string {
-  if ('shell' in command && !wasReady && (exit.code === 127 || exit.code === 126)) {
-    return `could not be started: the command ${JSON.stringify(command.shell)} ended with exit code ${exit.code}`;
-  }
-  const how = exit.signal === null ? `exit code ${exit.code}` : exit.signal;
-  const seconds = ((exit.at - startedAt) / 1000).toFixed(1);
-  return wasReady
-    ? `ended by itself with ${how}, ${seconds} s after its start`
-    : `ended with ${how} after ${seconds} s without ever accepting TLS`;
-}
-
-/** A process that runs but is not ready, in words. */
-export function neverReady(last: ProbeOutcome, address: string, withinMs: number): string {
-  const seconds = (withinMs / 1000).toFixed(0);
-  if (last.kind === 'no-tls') {
-    return `listens on ${address} but accepts no TLS 1.3 handshake with TLS_AES_256_GCM_SHA384 (${last.detail}), not within ${seconds} s`;
-  }
-  return `does not listen on ${address}, not within ${seconds} s`;
-}
-
-/** The one line that names a node, what went wrong and its last words. */
-export function failureLine(name: string, what: string, logFile: string): string {
-  const words = lastLines(logFile, 3, { sinceRemark: true }).map((line) => line.slice(0, 240));
-  return `${name} ${what}${words.length === 0 ? '; it wrote nothing' : `; its last lines: ${words.join(' | ')}`}`;
 }

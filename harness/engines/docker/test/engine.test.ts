@@ -16,7 +16,7 @@ import type { Plan } from '../../../plan.ts';
 import { healthyHistory } from '../../../test/history-fixture.ts';
 import { UsageError } from '../../../usage-error.ts';
 import { chooseEngine } from '../../index.ts';
-import { stubPlan } from '../../process/test/stub-plan.ts';
+import { stubPlan } from '../../test/stub-plan.ts';
 import { dockerEngine } from '../engine.ts';
 import { nodeImage } from '../image.ts';
 import { sweepEngine } from '../leftovers.ts';

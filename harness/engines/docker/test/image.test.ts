@@ -16,7 +16,7 @@ import type { ReferenceNode } from '../../../engine.ts';
 import { UsageError } from '../../../usage-error.ts';
 import { createAuthority } from '../../../wire/authority.ts';
 import { identityFrom } from '../../../wire/identity.ts';
-import { probe, probeContext } from '../../process/probe.ts';
+import { probe, probeContext } from '../../probe.ts';
 import { connectDocker } from '../connect.ts';
 import { containerUserText, writeContainerFolder } from '../folder.ts';
 import {

@@ -9,11 +9,11 @@ import { runsRoot } from '../../../run-record.ts';
 import { UsageError } from '../../../usage-error.ts';
 import { openAuthority } from '../../../wire/authority.ts';
 import { freshIdentity } from '../../../wire/identity.ts';
+import { probe, probeContext } from '../../probe.ts';
+import { stubPlan as plan } from '../../test/stub-plan.ts';
 import type { Addresses } from '../addresses.ts';
 import { processEngine } from '../engine.ts';
-import { probe, probeContext } from '../probe.ts';
 import { stubArgv, stubCommand } from './fixture.ts';
-import { stubPlan as plan } from './stub-plan.ts';
 
 describe('the process engine', () => {
   let outDir: string;

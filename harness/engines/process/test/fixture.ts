@@ -4,8 +4,8 @@ import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { X509CertificateGenerator } from '@peculiar/x509';
-import type { InstanceSpec } from '../instance.ts';
-import type { ProbeIdentity } from '../probe.ts';
+import type { ProbeIdentity } from '../../probe.ts';
+import type { ProcessSpec } from '../instance.ts';
 
 const stub = fileURLToPath(new URL('../../test/fixtures/stub-node.mjs', import.meta.url));
 
@@ -39,8 +39,8 @@ export function stubSpec(
   address: string,
   identity: ProbeIdentity,
   behaviour = 'good',
-  more: Partial<InstanceSpec> = {},
-): InstanceSpec {
+  more: Partial<ProcessSpec> = {},
+): ProcessSpec {
   return {
     name,
     command: { argv: stubArgv(behaviour) },

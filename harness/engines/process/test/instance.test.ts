@@ -7,9 +7,10 @@ import { parse } from 'yaml';
 import { membersOf, processesWithEnvironment, startTimeOf } from '../../../os-process.ts';
 import { openRun, type Run } from '../../../run-record.ts';
 import { UsageError } from '../../../usage-error.ts';
+import type { Instance } from '../../instance.ts';
+import { type ProbeIdentity, probe, probeContext } from '../../probe.ts';
 import { type Addresses, claimAddresses } from '../addresses.ts';
-import { type Instance, type InstanceSpec, prepareInstance, startInstance } from '../instance.ts';
-import { type ProbeIdentity, probe, probeContext } from '../probe.ts';
+import { type ProcessSpec, prepareInstance } from '../instance.ts';
 import { selfSigned, stubCommand, stubSpec } from './fixture.ts';
 
 describe('an instance of a node', () => {
@@ -35,7 +36,7 @@ describe('an instance of a node', () => {
   });
 
   let count = 0;
-  const prepare = (behaviour: string, more: Partial<InstanceSpec> = {}): Instance => {
+  const prepare = (behaviour: string, more: Partial<ProcessSpec> = {}): Instance => {
     count += 1;
     const instance = prepareInstance(
       run,
@@ -182,7 +183,7 @@ describe('an instance of a node', () => {
     );
   });
 
-  const mistakes: { what: string; spec: Partial<InstanceSpec>; behaviour: string; line: RegExp }[] = [
+  const mistakes: { what: string; spec: Partial<ProcessSpec>; behaviour: string; line: RegExp }[] = [
     {
       what: 'exits at once',
       behaviour: 'exits',
@@ -236,14 +237,20 @@ describe('an instance of a node', () => {
     it(`is refused in one line if it ${what}`, async () => {
       count += 1;
       const whole = stubSpec(`stub-${count}`, addresses.next(), identity, behaviour, spec);
-      const error = await startInstance(run, whole, context).then(
-        () => null,
-        (reason: unknown) => reason as Error,
-      );
+      const instance = prepareInstance(run, whole, context);
+      instances.push(instance);
+      const error = await instance
+        .start()
+        .then(() => instance.ready())
+        .then(
+          () => null,
+          (reason: unknown) => reason as Error,
+        );
       expect(error).to.be.instanceOf(UsageError);
       expect(error!.message).to.match(/^stub-\d+ /);
       expect(error!.message).to.match(line);
       expect(error!.message).to.not.match(/\p{Cc}/u);
+      await instance.remove();
       expect(existsSync(join(run.folder, whole.name))).to.equal(false);
     });
   }

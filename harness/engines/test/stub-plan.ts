@@ -1,7 +1,7 @@
-/** Plans for tests of the engine: as many nodes as asked, each changed as told. */
+/** Plans for tests of engines: as many nodes as asked, each changed as told. */
 
-import type { Plan, PlannedNode } from '../../../plan.ts';
-import { identityFrom } from '../../../wire/identity.ts';
+import type { Plan, PlannedNode } from '../../plan.ts';
+import { identityFrom } from '../../wire/identity.ts';
 
 function plannedNode(index: number, count: number, change: Partial<PlannedNode> = {}): PlannedNode {
   const identity = identityFrom(`engine test ${index} of ${count}`);

@@ -3,10 +3,18 @@
  * and where each name leads for it alone. Pure; the addresses were claimed before.
  */
 
-import type { Plan, PlannedNode } from '../../plan.ts';
-import type { Addresses } from './addresses.ts';
+import type { Plan, PlannedNode } from '../plan.ts';
 import type { BootstrapNode } from './node-files.ts';
 import { hostAndPort } from './probe.ts';
+
+/** The addresses of a run, as wiring needs them. */
+export interface AddressBook {
+  readonly scheme: 'aliases' | 'ports';
+  /** `host:port` on which node number `index` (from 1) listens. */
+  node(index: number): string;
+  /** `host:port` on which the proxy of a link listens; with `ports` there is one per listener and `from` must be null. */
+  link(from: number | null, to: number): string;
+}
 
 /** One proxied link: where the proxy listens and where it goes on to. `from` is `*` where dialers cannot be told apart. */
 export interface LinkPair {
@@ -17,7 +25,7 @@ export interface LinkPair {
 }
 
 /** dialer → listener for every ordered pair; with `ports` one per listener. */
-export function linkPairs(plan: Plan, addresses: Addresses): LinkPair[] {
+export function linkPairs(plan: Plan, addresses: AddressBook): LinkPair[] {
   const pairs: LinkPair[] = [];
   plan.nodes.forEach(({ name: to }, toIndex) => {
     const upstream = addresses.node(toIndex + 1);
@@ -40,7 +48,7 @@ export interface Wiring {
   hosts: Record<string, string>;
 }
 
-export function wiringOf(node: PlannedNode, plan: Plan, addresses: Addresses): Wiring {
+export function wiringOf(node: PlannedNode, plan: Plan, addresses: AddressBook): Wiring {
   const numbers = new Map(plan.nodes.map(({ name }, index) => [name, index + 1]));
   const own = numbers.get(node.name)!;
   // Where this node finds another, or itself.

@@ -1,0 +1,163 @@
+/**
+ * The lives of one node as a container: made at its first start and kept from life to life, ended and frozen through the engine, each
+ * proved by the engine's word. What every life is, is in `../life.ts`.
+ */
+
+import { createWriteStream } from 'node:fs';
+import { constants } from 'node:os';
+import { finished } from 'node:stream/promises';
+import type Docker from 'dockerode';
+import type { Receipt } from '../../engine.ts';
+import type { Exit } from '../failure.ts';
+import {
+  beginAnew,
+  type EndSignal,
+  endBy,
+  fail,
+  hasEnded,
+  hasFrozen,
+  hasStarted,
+  type Life,
+  noteStart,
+  within,
+} from '../life.ts';
+import { containerUserText } from './folder.ts';
+import type { SingleGround } from './single.ts';
+import { startSingle } from './single-container.ts';
+
+export interface ContainerLife extends Life {
+  readonly ground: SingleGround;
+  /** The host of its address. */
+  readonly ip: string;
+  container: Docker.Container | null;
+  pid: number | null;
+}
+
+/** Resolves when the engine has started it. UsageError where the image cannot be started. */
+export async function start(life: ContainerLife): Promise<void> {
+  beginAnew(life);
+  noteStart(life);
+  const { container, logEnd } = await startContainer(life).catch((error: unknown) => {
+    throw fail(life, `could not be started: ${engineWords(error)}`);
+  });
+  hasStarted(
+    life,
+    () => untilEnded(life, container, logEnd),
+    () => container.kill({ signal: 'SIGKILL' }).catch(() => {}),
+  );
+  // The engine may take it away in the middle of the waiting.
+  life.ending.catch(() => {});
+  if (life.ground.local) life.pid = (await container.inspect()).State.Pid || null;
+}
+
+/** The first time it is made, then the same one is started again. */
+async function startContainer(
+  life: ContainerLife,
+): Promise<{ container: Docker.Container; logEnd: Promise<unknown> }> {
+  const { docker, image, network, labels } = life.ground;
+  if (life.container !== null) {
+    const { end: logEnd } = await attachLog(life, life.container);
+    await life.container.start();
+    return { container: life.container, logEnd };
+  }
+  let logEnd: Promise<unknown> = Promise.resolve();
+  await startSingle({
+    image: image.replace(/^sha256:/, ''),
+    name: `${network}-${life.name}`,
+    network,
+    address: life.ip,
+    user: containerUserText(),
+    labels,
+    folder: life.files.folder,
+    created: async (id) => {
+      life.container = docker.getContainer(id);
+      ({ end: logEnd } = await attachLog(life, life.container));
+    },
+  });
+  return { container: life.container!, logEnd };
+}
+
+/** From before the start on, so that no line is missed; resolves when the engine has closed the stream. */
+async function attachLog(
+  life: ContainerLife,
+  container: Docker.Container,
+): Promise<{ end: Promise<unknown> }> {
+  const stream = await container.attach({ stream: true, stdout: true, stderr: true });
+  const out = createWriteStream(life.logFile, { flags: 'a' });
+  const err = life.stderrFile === null ? out : createWriteStream(life.stderrFile, { flags: 'a' });
+  life.ground.docker.modem.demuxStream(stream, out, err);
+  const end = finished(stream, { writable: false })
+    .catch(() => {})
+    .then(() => {
+      const files = new Set([out, err]);
+      for (const file of files) file.end();
+      return Promise.all([...files].map((file) => finished(file).catch(() => {})));
+    });
+  return { end };
+}
+
+async function untilEnded(
+  life: ContainerLife,
+  container: Docker.Container,
+  logEnd: Promise<unknown>,
+): Promise<Exit> {
+  const { StatusCode } = (await container.wait()) as { StatusCode: number };
+  const at = performance.now();
+  // Its last words come by another way than the news of its end.
+  await within(logEnd, 2_000);
+  const ended: Exit = { ...exitOf(StatusCode), at };
+  life.pid = null;
+  hasEnded(life, ended, null);
+  return ended;
+}
+
+/** As shells do, the engine tells an end by a signal as 128 and its number. */
+function exitOf(status: number): { code: number | null; signal: NodeJS.Signals | null } {
+  const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
+  return signal === undefined
+    ? { code: status, signal: null }
+    : { code: null, signal: signal as NodeJS.Signals };
+}
+
+/** Ends it by a signal and gives the engine's word for it. Throws (and kills) if it does not end in time. */
+export async function end(life: ContainerLife, signal: EndSignal, withinMs: number): Promise<Receipt> {
+  const { container, pid } = runningContainer(life);
+  // The engine lets a paused one go on with its signal.
+  const receipt = await endBy(life, signal, withinMs, (sent) =>
+    container.kill({ signal: sent }).catch(unlessEnded),
+  );
+  return { ...receipt, evidence: { container: container.id, pid, ...receipt.evidence } };
+}
+
+/** 409: it ended by itself a moment before. */
+function unlessEnded(error: { statusCode?: number }): void {
+  if (error.statusCode !== 409 && error.statusCode !== 404) throw error;
+}
+
+/** Freezes or thaws all of its processes and asks the engine whether it is so. */
+export async function freeze(life: ContainerLife, frozen: boolean): Promise<Receipt> {
+  const { container } = runningContainer(life);
+  if (frozen) await container.pause();
+  else await container.unpause();
+  const at = performance.now();
+  const { State } = await container.inspect();
+  if (State.Paused !== frozen)
+    throw new Error(`${life.name} did not ${frozen ? 'pause' : 'go on'}: ${State.Status}`);
+  hasFrozen(life, frozen);
+  return {
+    at,
+    what: `${life.name} ${frozen ? 'paused' : 'went on'}`,
+    evidence: { container: container.id, status: State.Status },
+  };
+}
+
+function runningContainer(life: ContainerLife): { container: Docker.Container; pid: number | null } {
+  if (!life.running || life.container === null) throw new Error(`${life.name} is not running`);
+  return { container: life.container, pid: life.pid };
+}
+
+/** The engine's own words, in one line. */
+export function engineWords(error: unknown): string {
+  const { json, message } = error as { json?: { message?: string }; message: string };
+  return (json?.message ?? message).replace(/\s+/g, ' ').trim();
+}
