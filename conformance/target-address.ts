@@ -45,6 +45,8 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
       if (port === undefined) throw new Error('no free port left for puppets');
       return `${listenHost}:${port}`;
     },
+    // What its resolver knows of this host nobody has told us.
+    ways: { name: 'localhost', meaning: [], six: null },
     shared: async () => ({ node, release: await turns.shared() }),
     own: async (_row, nodeOptions) => {
       refuseSettings(nodeOptions);

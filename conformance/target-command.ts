@@ -31,6 +31,8 @@ export async function openCommandTarget(options: CommandTarget): Promise<Target>
     run,
     nodeAddress: () => addresses.next(),
     puppetAddress: () => addresses.next(),
+    // `localhost` may mean either.
+    ways: { name: 'localhost', meaning: ['127.0.0.1', '[::1]'], six: '[::1]' },
     prepare: (spec, context, hooks) => prepareInstance(run, { niceness, ...spec, command }, context, hooks),
     release: () => addresses.release(),
   });

@@ -39,11 +39,22 @@ async function containersOf(image: string): Promise<Ground> {
   const release = (): Promise<void> => removeRun(docker, run.id);
   try {
     const network = await openSingleNetwork(docker, `cle-${run.id}`, labels);
-    const shared = { docker, image: id, network: network.name, labels, folder: run.folder, local };
+    const { hostName, hostIp } = network;
+    const shared = {
+      docker,
+      image: id,
+      network: network.name,
+      names: { [hostName]: hostIp },
+      labels,
+      folder: run.folder,
+      local,
+    };
     return {
       run,
       nodeAddress: network.nodeAddress,
       puppetAddress: network.hostAddress,
+      // The network has no IPv6.
+      ways: { name: hostName, meaning: [hostIp], six: null },
       prepare: (spec, context, hooks) => prepareSingle({ ...shared, context }, spec, hooks),
       release,
     };

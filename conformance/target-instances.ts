@@ -15,7 +15,7 @@ import { identityFrom } from '../harness/wire/identity.ts';
 import { boundedStarts } from './bounded.ts';
 import type { Need } from './requirement.ts';
 import type { Crash } from './summary.ts';
-import type { FailedStart, Lease, NodeControl, NodeOptions, NodeUnderTest, Target } from './target.ts';
+import type { FailedStart, Lease, NodeControl, NodeOptions, NodeUnderTest, Target, Ways } from './target.ts';
 
 /** Where instances live and how one is made. */
 export interface Ground {
@@ -24,6 +24,7 @@ export interface Ground {
   nodeAddress(): string;
   /** `host:port` where a puppet may listen so that instances reach it. */
   puppetAddress(): string;
+  ways: Ways;
   /** Makes folder and files of an instance; starts nothing. */
   prepare(spec: InstanceSpec, context: SecureContext, hooks: InstanceHooks): Instance;
   /** Gives up the addresses and whatever else the ground holds; the instances are gone by then. */
@@ -80,6 +81,7 @@ export async function openInstancesTarget(options: InstancesTarget, ground: Grou
     salt: '',
     authority: pool.authority,
     nextAddress: () => pool.ground.puppetAddress(),
+    ways: pool.ground.ways,
     shared: (row, onCrash) => leaseShared(pool, row, onCrash),
     own: (row, nodeOptions, onCrash) => leaseOwn(pool, row, nodeOptions, onCrash),
     startAndExit: (row, nodeOptions, withinMs) => startAndExit(pool, row, nodeOptions, withinMs),
@@ -277,7 +279,8 @@ async function prepare(pool: Pool, options: NodeOptions): Promise<Held> {
   };
   const held: Held = { instance, node, rows: new Map() };
   pool.held.add(held);
-  if (options.configText !== undefined) rewriteConfig(instance, options.configText);
+  if (options.configText !== undefined)
+    rewriteConfig(instance, (text) => options.configText!(text, identity.publicKeyBase64));
   return held;
 }
 

@@ -61,8 +61,8 @@ export interface NodeOptions {
   /** Told to others verbatim; default: the address it listens on. */
   advertise?: string;
   agentId?: string;
-  /** Changes the text of the configuration before the start, for tests of bad ones. */
-  configText?: (text: string) => string;
+  /** Changes the text of the configuration before the start, for tests of bad ones; told the node's own key (base64). */
+  configText?: (text: string, publicKey: string) => string;
   /** Do not wait until it accepts TLS (rows that time the start, or expect it to fail). */
   readyWithinMs?: number;
   /** Its answers are timed against a target of the design: it does not step back behind the tester and other rows' nodes. */
@@ -83,6 +83,15 @@ export interface FailedStart {
   stderr: string[];
 }
 
+/** How a node may find a puppet on this host other than by an IPv4 literal. Hosts without port. */
+export interface Ways {
+  /** A name that its resolver knows, and every host here that the name may mean to it. */
+  readonly name: string;
+  readonly meaning: readonly string[];
+  /** A literal in brackets, or null where nodes have no IPv6. */
+  readonly six: string | null;
+}
+
 export interface Target {
   /** As it stands in reports: the command, the address or `reference node`. */
   readonly description: string;
@@ -95,6 +104,7 @@ export interface Target {
   readonly authority: Authority;
   /** Free `host:port` addresses where puppets may listen so that the node can reach them. */
   nextAddress(): string;
+  readonly ways: Ways;
   /** A node that other rows use at the same time, with default parameters. */
   shared(row: string, onCrash: (crash: Crash) => void): Promise<Lease>;
   /** A node for this row alone. Throws `Judged` not-applicable where the options ask for more than the target can do. */

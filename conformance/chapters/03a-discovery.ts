@@ -1,7 +1,5 @@
 /** § 3.1, 3.2 Discovery: how a node asks its bootstrap nodes, answers as one, and takes what they say. */
 
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { type PeerEntry, peerExchange, peerRequest } from '../../harness/wire/gossip.ts';
 import type { Manners } from '../../harness/wire/manners.ts';
 import { answerTo, refusedWithTwin } from '../expect.ts';
@@ -179,7 +177,7 @@ export const rows: readonly Requirement[] = [
       );
       const node = await bench.node({
         bootstrap: [ownEntry!.bootstrap, ...bootstraps.map((puppet) => puppet.bootstrap)],
-        configText: (text) => text.replaceAll(ownEntry!.identity.publicKeyBase64, ownKeyIn(text)),
+        configText: (text, ownKey) => text.replaceAll(ownEntry!.identity.publicKeyBase64, ownKey),
       });
       const itself = { node_id: node.nodeId, address: mirror!.address };
       for (const listener of listeners) {
@@ -206,14 +204,3 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
-
-/** The base64 of the public key in the certificate that a configuration names. */
-function ownKeyIn(configText: string): string {
-  const file = /certificate_file:\s*["']?([^"'\n,}]+)/.exec(configText)?.[1];
-  if (file === undefined) throw new Error('the configuration names no certificate_file');
-  const spki = new X509Certificate(readFileSync(file.trim())).publicKey.export({
-    type: 'spki',
-    format: 'der',
-  });
-  return spki.subarray(-32).toString('base64');
-}

@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type Docker from 'dockerode';
 import { connectDocker } from '../../harness/engines/docker/connect.ts';
+import { containerUser } from '../../harness/engines/docker/folder.ts';
 import { nodeImage, removeOldImages } from '../../harness/engines/docker/image.ts';
 import { sweepEngine } from '../../harness/engines/docker/leftovers.ts';
 import { UsageError } from '../../harness/usage-error.ts';
@@ -77,7 +78,11 @@ describe('conformance: an image as the target', function () {
       await control.kill();
       expect(control.pid).to.equal(null);
       const kept = readdirSync(control.dataDir);
+      // As a row tears a store: what it writes must be the node's own when it starts.
+      const torn = join(control.dataDir, 'written-while-it-was-down');
+      writeFileSync(torn, '');
       await control.start();
+      expect(statSync(torn).uid).to.equal(containerUser().uid);
       await meets();
 
       await control.pause();

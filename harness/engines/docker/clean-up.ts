@@ -16,7 +16,7 @@ const { docker } = await connectDocker();
 let quiet = 0;
 for (let pass = 0; pass < mostPasses && quiet < 2; pass += 1) {
   // The engine may be busy with what it was asked last.
-  const removed = await removeFound(docker, runId).catch(() => 1);
-  quiet = removed === 0 ? quiet + 1 : 0;
+  const { count } = await removeFound(docker, runId).catch(() => ({ count: 1 }));
+  quiet = count === 0 ? quiet + 1 : 0;
   await delay(againMs);
 }

@@ -20,8 +20,12 @@ export async function sweepEverything(othersLive: boolean): Promise<string[]> {
     if (error instanceof UsageError) return [];
     throw error;
   }
-  const swept = await sweepEngine(docker);
-  const lines = swept.map((id) => `removed the containers and the network of run ${id}`);
+  const { runs, kept } = await sweepEngine(docker);
+  const lines = runs.map((id) => `removed the containers and the network of run ${id}`);
+  for (const name of kept)
+    lines.push(
+      `kept by the container engine: the network ${name}, in which it counts a container that is gone; it goes when the engine is started anew`,
+    );
   for (const kind of ['node', 'toxiproxy'])
     for (const tag of await removeOldImages(docker, kind, othersLive ? '' : null))
       lines.push(`removed the image ${tag}`);

@@ -85,7 +85,7 @@ async function startTestnet(
   docker: Docker,
   schemes: readonly Scheme[],
 ): Promise<RunningTestnet> {
-  for (const id of await sweepEngine(docker)) {
+  for (const id of (await sweepEngine(docker)).runs) {
     options.onEvent?.({ kind: 'info', text: `removed the containers that the killed run ${id} had left` });
   }
   checkPerturbations(plan);
@@ -142,6 +142,7 @@ async function prepare(
     docker,
     image: '',
     network: name,
+    names: {},
     labels,
     folder: run.folder,
     // Whoever loads this engine has asked whether its network is here.

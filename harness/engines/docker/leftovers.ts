@@ -26,35 +26,51 @@ function thisMachine(): string {
   return `${bootId} ${pidNamespace}`;
 }
 
-/** Removes everything of one run. */
+/**
+ * Removes everything of one run. A network that the engine will not let go stays without a word here: it harms nobody, every sweep
+ * tries again, and `down` names it.
+ */
 export async function removeRun(docker: Docker, runId: string): Promise<void> {
   await removeFound(docker, runId);
 }
 
-/** The same; tells how many things there were. */
-export async function removeFound(docker: Docker, runId: string): Promise<number> {
+export interface Removed {
+  /** How many things went. */
+  count: number;
+  /** Names of networks that the engine keeps. */
+  kept: string[];
+}
+
+/** The same, and tells what there was. */
+export async function removeFound(docker: Docker, runId: string): Promise<Removed> {
   const filters = { label: [`${RUN_LABEL}=${runId}`] };
   const containers = await docker.listContainers({ all: true, filters });
-  let found = containers.length;
+  const networks = await docker.listNetworks({ filters });
+  const { Volumes } = await docker.listVolumes({ filters });
+  const count = containers.length + networks.length + (Volumes ?? []).length;
   const removeNext = async (): Promise<void> => {
     for (let next = containers.pop(); next !== undefined; next = containers.pop())
       await removeContainer(docker, next.Id);
   };
   await Promise.all(Array.from({ length: removalsAtOnce }, removeNext));
-  const networks = await docker.listNetworks({ filters });
-  for (const { Id } of networks) await removeNetwork(docker, Id);
-  const { Volumes } = await docker.listVolumes({ filters });
+  const kept: string[] = [];
+  for (const { Id, Name } of networks) if (!(await removeNetwork(docker, Id))) kept.push(Name);
   for (const { Name } of Volumes ?? []) await docker.getVolume(Name).remove().catch(unlessGone);
-  found += networks.length + (Volumes ?? []).length;
-  return found;
+  return { count: count - kept.length, kept };
 }
 
 function unlessGone(error: { statusCode?: number }): void {
   if (error.statusCode !== 404) throw error;
 }
 
-/** Ids of dead runs whose things were removed. */
-export async function sweepEngine(docker: Docker): Promise<string[]> {
+export interface Swept {
+  /** Ids of dead runs of which something was removed. */
+  runs: string[];
+  kept: string[];
+}
+
+/** Removes what dead runs left. */
+export async function sweepEngine(docker: Docker): Promise<Swept> {
   const filters = { label: [RUN_LABEL] };
   const found = [
     ...(await docker.listContainers({ all: true, filters })),
@@ -62,8 +78,13 @@ export async function sweepEngine(docker: Docker): Promise<string[]> {
     ...((await docker.listVolumes({ filters })).Volumes ?? []),
   ].map(({ Labels }) => Labels ?? {});
   const dead = new Set(found.filter((labels) => isDead(labels)).map((labels) => labels[RUN_LABEL]!));
-  for (const runId of dead) await removeRun(docker, runId);
-  return [...dead];
+  const swept: Swept = { runs: [], kept: [] };
+  for (const runId of dead) {
+    const { count, kept } = await removeFound(docker, runId);
+    if (count > 0) swept.runs.push(runId);
+    swept.kept.push(...kept);
+  }
+  return swept;
 }
 
 /** After a reboot nobody of before lives; another pid namespace of this boot is not ours to judge. */
@@ -92,20 +113,31 @@ export async function removeContainer(docker: Docker, id: string): Promise<void>
   }
 }
 
-/** An endpoint that outlived its container is cut off first. */
-export async function removeNetwork(docker: Docker, id: string): Promise<void> {
+/** The engine may still be busy with the last end of a container. */
+const networkAttempts = 10;
+
+/**
+ * An endpoint that outlived its container is cut off first. False: the engine keeps it. It may go on counting an endpoint of a
+ * container that ended while it was being started, and forgets that one only when it is started anew itself.
+ */
+export async function removeNetwork(docker: Docker, id: string): Promise<boolean> {
   const network = docker.getNetwork(id);
   for (let attempt = 1; ; attempt += 1) {
     try {
       await network.remove();
-      return;
+      return true;
     } catch (error) {
       const { statusCode } = error as { statusCode?: number };
-      if (statusCode === 404) return;
-      if (statusCode !== 403 || attempt === 3) throw error;
+      if (statusCode === 404) return true;
+      if (statusCode !== 403) throw error;
     }
     const { Containers } = (await network.inspect()) as { Containers?: Record<string, unknown> };
-    for (const container of Object.keys(Containers ?? {}))
+    const connected = Object.keys(Containers ?? {});
+    if (attempt === networkAttempts) {
+      if (connected.length === 0) return false;
+      throw new Error(`the containers ${connected.join(', ')} cannot be cut off from the network ${id}`);
+    }
+    for (const container of connected)
       await network.disconnect({ Container: container, Force: true }).catch(() => {});
     await delay(50);
   }

@@ -21,7 +21,7 @@ import {
   noteStart,
   within,
 } from '../life.ts';
-import { containerUserText } from './folder.ts';
+import { containerUserText, giveToContainer } from './folder.ts';
 import type { SingleGround } from './single.ts';
 import { startSingle } from './single-container.ts';
 
@@ -36,6 +36,8 @@ export interface ContainerLife extends Life {
 /** Resolves when the engine has started it. UsageError where the image cannot be started. */
 export async function start(life: ContainerLife): Promise<void> {
   beginAnew(life);
+  // What was put into its folder while it did not run (a torn store, another certificate) is ours until now.
+  giveToContainer(life.files.folder);
   noteStart(life);
   const { container, logEnd } = await startContainer(life).catch((error: unknown) => {
     throw fail(life, `could not be started: ${engineWords(error)}`);
@@ -54,7 +56,7 @@ export async function start(life: ContainerLife): Promise<void> {
 async function startContainer(
   life: ContainerLife,
 ): Promise<{ container: Docker.Container; logEnd: Promise<unknown> }> {
-  const { docker, image, network, labels } = life.ground;
+  const { docker, image, network, names, labels } = life.ground;
   if (life.container !== null) {
     const { end: logEnd } = await attachLog(life, life.container);
     await life.container.start();
@@ -65,6 +67,7 @@ async function startContainer(
     image: image.replace(/^sha256:/, ''),
     name: `${network}-${life.name}`,
     network,
+    names,
     address: life.ip,
     user: containerUserText(),
     labels,

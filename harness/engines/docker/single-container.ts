@@ -13,6 +13,7 @@ export interface SingleContainer {
   name: string;
   network: string;
   address: string;
+  names: Readonly<Record<string, string>>;
   /** `uid:gid`. */
   user: string;
   labels: Record<string, string>;
@@ -50,6 +51,7 @@ export async function startSingle(of: SingleContainer): Promise<void> {
     .withNetworkMode(of.network)
     .withEnvironment({ CLE_CONFIG: CONTAINER_CONFIG, HOME: '/tmp' })
     .withBindMounts([{ source: of.folder, target: CONTAINER_FOLDER, mode: 'rw' }])
+    .withExtraHosts(Object.entries(of.names).map(([host, ipAddress]) => ({ host, ipAddress })))
     .withTmpFs({ '/tmp': 'rw,mode=1777' })
     .withDroppedCapabilities('ALL')
     .withSecurityOpt('no-new-privileges')

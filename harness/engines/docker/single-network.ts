@@ -14,6 +14,9 @@ export interface SingleNetwork {
   nodeAddress(): string;
   /** `host:port` where a program on this host can listen so that containers reach it; never given out before. */
   hostAddress(): string;
+  /** This host's address there, and a name for it that containers can be given. */
+  readonly hostIp: string;
+  readonly hostName: string;
 }
 
 /** 10.231.0.0/16 in pieces of four times 256 addresses. */
@@ -38,6 +41,8 @@ export async function openSingleNetwork(
   let nodes = 0;
   return {
     name,
+    hostIp: gateway,
+    hostName: 'tester.cle-net.test',
     nodeAddress: () => {
       if (nodes === mostNodes) throw new Error(`more than ${mostNodes} containers in one run`);
       const number = firstNode + nodes;

@@ -19,6 +19,8 @@ export interface SingleGround {
   image: string;
   /** Name of the network. */
   network: string;
+  /** Name → address, for the resolver of every container. */
+  names: Readonly<Record<string, string>>;
   labels: Record<string, string>;
   /** Where the nodes' folders are made. */
   folder: string;
