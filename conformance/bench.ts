@@ -3,6 +3,7 @@
  * which everything is taken down. Holds no knowledge of any requirement; the primitives that reach verdicts are expect.ts.
  */
 
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HostWatch } from '../harness/host.ts';
 import { type Rng, rng, seededUuid } from '../harness/rng.ts';
@@ -106,13 +107,16 @@ export function openBench(row: Requirement, context: RunContext, alone: boolean)
   const crashed = new Promise<Outcome>((resolve) => {
     crash = resolve;
   });
+  const abort = new AbortController();
+  // Each wait of a row listens to its end, and a row may wait for dozens of things at once.
+  setMaxListeners(0, abort.signal);
   const state: State = {
     row,
     context,
     alone,
     startedAt: performance.now(),
     lines: [],
-    abort: new AbortController(),
+    abort,
     cleanups: [],
     forgiven: new Set(),
     puppets: new Map(),
