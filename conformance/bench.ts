@@ -8,9 +8,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { HostWatch } from '../harness/host.ts';
 import { type Rng, rng, seededUuid } from '../harness/rng.ts';
 import { UsageError } from '../harness/usage-error.ts';
+import { sha256 } from '../harness/wire/identity.ts';
 import type { Watch } from './monitors.ts';
 import { createPuppet, type Puppet, type PuppetOptions } from './puppet.ts';
-import { fail, late, notApplicable, type Outcome, type Requirement } from './requirement.ts';
+import { fail, late, notApplicable, type Outcome, type Requirement, wantsFreshNode } from './requirement.ts';
 import type { Crash } from './summary.ts';
 import type { FailedStart, Lease, NodeOptions, NodeUnderTest, Target } from './target.ts';
 import type { TranscriptLine } from './transcript.ts';
@@ -30,6 +31,8 @@ export interface Bench {
   readonly random: Rng;
   readonly target: Target;
   readonly watch: Watch;
+  /** Empty where nodes begin with nothing; else 16 hex digits that no commit of an earlier run or row holds. */
+  readonly mark: string;
   /** Aborted when the row is over, whether it has returned or not. */
   readonly signal: AbortSignal;
   uuid(): string;
@@ -156,6 +159,7 @@ function benchOf(state: State): Bench {
     random,
     target: context.target,
     watch: context.watch,
+    mark: markOf(context, row),
     signal: state.abort.signal,
     uuid: () => seededUuid(ids),
     shared: () => shared(state),
@@ -215,7 +219,8 @@ function shared(state: State): Promise<NodeUnderTest> {
 
 function own(state: State, options: NodeOptions): Promise<NodeUnderTest> {
   refuseMixing(state, 'own');
-  return lease(state, (onCrash) => state.context.target.own(state.row.id, options, onCrash), false);
+  const wanted = { ...options, fresh: wantsFreshNode(state.row) };
+  return lease(state, (onCrash) => state.context.target.own(state.row.id, wanted, onCrash), false);
 }
 
 /** One node at one address cannot be shared and alone at once, nor be two: a row that asked would wait for itself. */
@@ -224,6 +229,10 @@ function refuseMixing(state: State, wanted: 'shared' | 'own'): void {
   if (state.holds !== null && (state.holds !== wanted || wanted === 'own'))
     notApplicable('needs several nodes: --address cannot give that');
   state.holds = wanted;
+}
+
+function markOf({ target, seed }: RunContext, row: Requirement): string {
+  return target.salt === '' ? '' : sha256(`${target.salt}/${seed}/${row.id}`).slice(0, 16);
 }
 
 async function lease(

@@ -9,7 +9,14 @@ import type { HostHealth } from '../harness/host.ts';
 import { Unseen } from '../harness/wire/connection.ts';
 import { fingerprintOf } from './baseline.ts';
 import { type OpenBench, openBench, type RunContext } from './bench.ts';
-import { brokenAt, Judged, type Outcome, type Requirement, type Result } from './requirement.ts';
+import {
+  brokenAt,
+  Judged,
+  type Outcome,
+  type Requirement,
+  type Result,
+  wantsFreshNode,
+} from './requirement.ts';
 import type { Crash } from './summary.ts';
 import type { TranscriptLine } from './transcript.ts';
 
@@ -44,7 +51,7 @@ export async function judgeRow(row: Requirement, context: RunContext, alone = fa
     const because = `${missing.map((need) => missingNeeds[need]).join(', ')}: --address cannot give that`;
     const outcome: Outcome = { verdict: 'not-applicable', because, evidence: [] };
     return {
-      result: resultOf(row, context, outcome, startedAt),
+      result: resultOf(row, context, outcome, 0),
       transcript: [],
       sharedCrash: null,
       crowded: false,
@@ -55,10 +62,11 @@ export async function judgeRow(row: Requirement, context: RunContext, alone = fa
   const outcome =
     first.verdict === 'inconclusive' ? await Promise.race([bench.crashed, heardOf(first)]) : first;
   const endedAt = performance.now();
+  const activeMs = bench.activeMs();
   await bench.close();
   const settled = await inView(row, outcome, context, startedAt, endedAt);
   return {
-    result: resultOf(row, context, settled, startedAt),
+    result: resultOf(row, context, settled, activeMs),
     transcript: bench.transcript(),
     sharedCrash: bench.sharedCrash(),
     crowded: settled.verdict !== 'pass' && isCrowded(context, startedAt, endedAt),
@@ -128,7 +136,10 @@ export function explainsLateness({ overloaded, pressed }: HostHealth): boolean {
   return overloaded && pressed >= excusingShare;
 }
 
-/** What the level and the host make of an outcome. */
+const worn =
+  'Other rows have used this one node, and what they told it may be why: start it anew and run this row alone';
+
+/** What the level, the host and the node's past make of an outcome. */
 async function inView(
   row: Requirement,
   outcome: Outcome,
@@ -144,17 +155,19 @@ async function inView(
     if (explainsLateness(health))
       return { ...outcome, verdict: 'inconclusive', because: `${outcome.because}. ${health.because}` };
   }
+  if (context.target.isWorn() && wantsFreshNode(row))
+    return { ...outcome, timing: false, verdict: 'inconclusive', because: `${outcome.because}. ${worn}` };
   return { ...outcome, verdict: brokenAt(row.level) };
 }
 
-function resultOf(row: Requirement, context: RunContext, outcome: Outcome, startedAt: number): Result {
+function resultOf(row: Requirement, context: RunContext, outcome: Outcome, durationMs: number): Result {
   const flags = context.target.flags === '' ? '' : `${context.target.flags} `;
   return {
     ...outcome,
     id: row.id,
     level: row.level,
     section: row.section,
-    durationMs: performance.now() - startedAt,
+    durationMs,
     replay: `npm run conformance -- ${flags}--only ${row.id} --seed ${context.seed}`,
     fingerprint: fingerprintOf(row.id, outcome),
     transcript: null,

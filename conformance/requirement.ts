@@ -34,6 +34,11 @@ export interface Requirement {
   /** Ids of mutants (conformance/self/mutants) that this row must catch. */
   mutants: readonly string[];
   needs: readonly Need[];
+  /**
+   * What other rows told the node before (addresses, peers) may explain a failure, so that it is one only where no other row has
+   * used the node. Rows that wait to be dialled are such without saying so.
+   */
+  fresh?: true;
   /** How long the row takes against a node that answers; long ones start first. */
   durationHintMs: number;
   /** Processors kept busy while it runs, 0 for a row that waits. Default 0.25. From 1 on it runs apart from other busy rows. */
@@ -45,6 +50,11 @@ export interface Requirement {
    * is what it says, anything else thrown is a defect of the suite and makes the row inconclusive.
    */
   test(bench: Bench): Promise<Outcome | undefined>;
+}
+
+/** Is it judged surely only on a node that no other row has used? */
+export function wantsFreshNode(row: Requirement): boolean {
+  return row.fresh === true || row.needs.includes('dial-back');
 }
 
 /**

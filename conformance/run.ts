@@ -19,7 +19,7 @@ import { conformanceJson } from './report/json.ts';
 import { junitCases } from './report/junit-cases.ts';
 import { requirementsHtml } from './report/page.ts';
 import type { Terminal } from './report/terminal.ts';
-import { brokenAt, type Outcome, type Requirement, type Result } from './requirement.ts';
+import { brokenAt, type Outcome, type Requirement, type Result, wantsFreshNode } from './requirement.ts';
 import { type Bounds, schedule } from './schedule.ts';
 import { type Selection, select } from './select.ts';
 import { catchStrays } from './strays.ts';
@@ -146,6 +146,7 @@ export function judgeRows(
       id: row.id,
       durationHintMs: row.durationHintMs,
       cpu: row.cpu ?? 0.25,
+      first: !context.target.abilities.has('instances') && wantsFreshNode(row),
       run: async () => {
         const judged = await judgeRow(row, context);
         return judged.sharedCrash === null ? judged : judgeRow(row, context, true);

@@ -9,6 +9,8 @@ export interface Job<T> {
   durationHintMs: number;
   /** Processors kept busy; 0 for a job that waits. */
   cpu: number;
+  /** Before those that take longer. */
+  first?: boolean;
   /** Called once, when the job's turn has come. Must settle by itself; the caller puts limits inside. */
   run(): Promise<T>;
 }
@@ -77,5 +79,5 @@ export function schedule<T>(
 }
 
 function earlierFirst(a: Job<unknown>, b: Job<unknown>): number {
-  return b.durationHintMs - a.durationHintMs;
+  return Number(b.first ?? false) - Number(a.first ?? false) || b.durationHintMs - a.durationHintMs;
 }

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join as joinPath } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { UsageError } from '../harness/usage-error.ts';
 import { type Authority, openAuthority } from '../harness/wire/authority.ts';
 import { encodeBase64 } from '../harness/wire/base64.ts';
@@ -34,6 +35,7 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
   const listenHost = testerHost(node.host);
   const ports = await freePorts(listenHost, 200);
   const crashes: Target['crashes'] = [];
+  const users = new Set<string>();
   return {
     description: options.address,
     flags: `--address ${options.address} --ca ${options.caDir}`,
@@ -47,13 +49,21 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
     },
     // What its resolver knows of this host nobody has told us.
     ways: { name: 'localhost', meaning: [], six: null },
-    shared: async () => ({ node, release: await turns.shared() }),
-    own: async (_row, nodeOptions) => {
+    shared: async (row) => {
+      const release = await turns.shared();
+      users.add(row);
+      return { node, release };
+    },
+    own: async (row, nodeOptions) => {
       refuseSettings(nodeOptions);
-      return { node, release: await turns.alone() } satisfies Lease;
+      const { company, fresh } = nodeOptions;
+      const release = await (company ? turns.shared() : fresh ? turns.fresh() : turns.alone());
+      users.add(row);
+      return { node, release } satisfies Lease;
     },
     startAndExit: () => notApplicable('needs to start the node: --address cannot give that'),
     pids: () => new Map(),
+    isWorn: () => users.size > 1,
     crashes,
     close: async () => {},
   };
@@ -105,44 +115,60 @@ async function meet(options: AddressTarget, authority: Authority): Promise<NodeU
 }
 
 /** With parameters or bootstrap nodes of the row's choice it would be another node. */
+/** Options that say how a row wants the node, and nothing of how it is configured. */
+const places: ReadonlySet<string> = new Set(['readyWithinMs', 'company', 'fresh']);
+
 function refuseSettings(options: NodeOptions): void {
-  const asked = Object.keys(options).filter((key) => key !== 'readyWithinMs');
+  const asked = Object.keys(options).filter((key) => !places.has(key));
   if (asked.length > 0)
     notApplicable(`needs a node started with ${asked.join(', ')}: --address cannot give that`);
 }
 
-/** Many may hold it shared, one alone; who came first goes first. */
-export function readersAndWriters(): {
-  shared(): Promise<() => Promise<void>>;
-  alone(): Promise<() => Promise<void>>;
-} {
+/** How a node is held: alone before others have used it, side by side, or alone. */
+type Hold = 'fresh' | 'shared' | 'alone';
+
+/** A node needs a moment to see that the puppets of the last row have gone. */
+const settleMs = 300;
+
+/**
+ * Many may hold it shared, one alone. Who wants it fresh goes first; then those who share, also past waiting ones: rows that wait a
+ * minute beside each other would otherwise each wait for the other.
+ */
+export function readersAndWriters(afterMs = settleMs): Record<Hold, () => Promise<() => Promise<void>>> {
+  const waiting: Record<Hold, (() => void)[]> = { fresh: [], shared: [], alone: [] };
   let readers = 0;
   let writing = false;
-  const queue: { alone: boolean; go: () => void }[] = [];
   const next = (): void => {
-    while (queue.length > 0) {
-      const first = queue[0]!;
-      if (writing || (first.alone && readers > 0)) return;
-      queue.shift();
-      if (first.alone) writing = true;
-      else readers += 1;
-      first.go();
+    if (writing) return;
+    if (readers === 0 && waiting.fresh.length > 0) {
+      writing = true;
+      waiting.fresh.shift()!();
+      return;
     }
+    for (const go of waiting.shared.splice(0)) {
+      readers += 1;
+      go();
+    }
+    if (readers > 0) return;
+    const alone = waiting.alone.shift();
+    writing = alone !== undefined;
+    alone?.();
   };
-  const enter = (alone: boolean): Promise<() => Promise<void>> =>
+  const enter = (hold: Hold) => (): Promise<() => Promise<void>> =>
     new Promise((resolve) => {
       let left = false;
       const leave = async (): Promise<void> => {
         if (left) return;
         left = true;
-        if (alone) writing = false;
-        else readers -= 1;
+        await delay(afterMs);
+        if (hold === 'shared') readers -= 1;
+        else writing = false;
         next();
       };
-      queue.push({ alone, go: () => resolve(leave) });
+      waiting[hold].push(() => resolve(leave));
       next();
     });
-  return { shared: () => enter(false), alone: () => enter(true) };
+  return { fresh: enter('fresh'), shared: enter('shared'), alone: enter('alone') };
 }
 
 /** Where puppets listen so that a node at `host` can reach them: loopback for loopback, else our first outward address. */

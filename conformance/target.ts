@@ -63,6 +63,10 @@ export interface NodeOptions {
   agentId?: string;
   /** Changes the text of the configuration before the start, for tests of bad ones; told the node's own key (base64). */
   configText?: (text: string, publicKey: string) => string;
+  /** Other rows' peers do it no harm, nor it to theirs: where there is one node for all, it need not be alone with it. */
+  company?: boolean;
+  /** What others did to it before may harm the row: where there is one node for all, its turn comes before theirs. */
+  fresh?: boolean;
   /** Do not wait until it accepts TLS (rows that time the start, or expect it to fail). */
   readyWithinMs?: number;
   /** Its answers are timed against a target of the design: it does not step back behind the tester and other rows' nodes. */
@@ -113,6 +117,8 @@ export interface Target {
   startAndExit(row: string, options: NodeOptions, withinMs: number): Promise<FailedStart | null>;
   /** Name → pid of every node of ours that runs now, for the watch on the host. */
   pids(): ReadonlyMap<string, number>;
+  /** Has more than one row used the one node that there is? Never, where every row can have a node of its own. */
+  isWorn(): boolean;
   /** Every unexpected end so far. */
   readonly crashes: readonly Crash[];
   /** Ends everything and leaves nothing. Idempotent. */

@@ -97,6 +97,7 @@ export const rows: readonly Requirement[] = [
       'peer-list-guessed-address',
     ],
     needs: [],
+    fresh: true,
     durationHintMs: 2_000,
     test: async (bench) => {
       const node = await bench.node();

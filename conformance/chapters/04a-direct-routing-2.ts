@@ -119,15 +119,17 @@ export const rows: readonly Requirement[] = [
       const [author, asker] = await bench.puppets(2, 'side');
       const connection = await author!.join(node);
       const asking = await asker!.join(node);
-      const context = `cruel ${'a'.repeat(29_000)}`;
+      const start = `cruel${bench.mark} `;
+      const context = `${start}${'a'.repeat(29_000)}`;
+      const smiles = `${bench.mark}${'😀'.repeat(256 - bench.mark.length)}`;
       await accepted(connection, author!.commit({ context_signature: context }));
-      await accepted(connection, author!.commit({ context_signature: '😀'.repeat(256) }));
+      await accepted(connection, author!.commit({ context_signature: smiles }));
       bench.step('patterns of 256 and 257 code points');
       const lengths: [pattern: string, matches: number][] = [
-        [`cruel *${'a'.repeat(249)}`, 1],
-        ['😀'.repeat(256), 1],
-        [`${'?'.repeat(255)}*`, 2],
-        ['*'.repeat(256), 2],
+        [`${start}*${'a'.repeat(255 - start.length)}`, 1],
+        [smiles, 1],
+        [`${start}${'?'.repeat(255 - start.length)}*`, 1],
+        [`${start}${'*'.repeat(256 - start.length)}`, 1],
       ];
       for (const [pattern, matches] of lengths) {
         const attempt = (tried: string) => async () =>
@@ -152,7 +154,7 @@ export const rows: readonly Requirement[] = [
       }
       bench.step('cruel patterns against a text of 29 000 characters');
       const cruel = [
-        `cruel ${'*a'.repeat(120)}b`,
+        `${start.slice(0, 6)}${'*a'.repeat(120)}b`,
         `*${'a*'.repeat(120)}b*`,
         `${'*?'.repeat(120)}b`,
         `${'a?*'.repeat(80)}b`,

@@ -78,10 +78,15 @@ export const rows: readonly Requirement[] = [
       const around = await circle(bench, 1);
       const [source] = around.peers;
       const authors = await authorsOf(bench);
-      const items = [...meanGroup(bench, authors), ...smallGroups(authors), ...contextGroups(authors)];
+      const names = namesFor(bench.mark);
+      const items = [
+        ...meanGroup(bench, authors, names),
+        ...smallGroups(authors, names),
+        ...contextGroups(authors, names),
+      ];
       const direct = await Promise.all(authors.map((author) => author.join(around.node)));
       for (const { item, author } of items) await accepted(direct[authors.indexOf(author)]!, item);
-      const many = manyGroups(authors[0]!);
+      const many = manyGroups(authors[0]!, names);
       await byRelay(bench, source!, many);
       const all = [...items.map(({ item }) => item), ...many];
       const askers = await Promise.all(
@@ -90,12 +95,13 @@ export const rows: readonly Requirement[] = [
       const asked = queriesOver(
         items[0]!.item,
         answerOf(all, 'by_hash', ruleOf(items[0]!.item)).results[0]!.confidence,
+        names,
       );
       for (const [index, [type, filters]] of asked.entries())
         await compare(bench, askers[index % askers.length]!, all, type, filters);
-      const long = longGroups(authors[1]!);
+      const long = longGroups(authors[1]!, names);
       await byRelay(bench, source!, long);
-      await cutAtSize(bench, askers[0]!, long);
+      await cutAtSize(bench, askers[0]!, long, names);
       return pass(
         `${asked.length + 1} queries over ${all.length + long.length} items were answered as the profile says`,
       );
@@ -108,9 +114,32 @@ interface Authored {
   author: Puppet;
 }
 
+/** What tells the row's commits from those that a node had before: nothing where it had none. */
+interface Names {
+  /** Every context but the empty one begins with it. */
+  readonly p: string;
+  readonly long: string;
+  /** Behind every agent's name. */
+  readonly mark: string;
+  /** Two rules with the fewest digits there may be. */
+  readonly stem: string;
+  readonly split: string;
+}
+
+function namesFor(mark: string): Names {
+  const isFirst = mark === '';
+  return {
+    p: `P${mark}`,
+    long: `long${mark}`,
+    mark,
+    stem: isFirst ? 'rule_00000000000000ab' : `rule_${mark}`,
+    split: isFirst ? 'rule_aaaaaaaaaaaaaaaa' : `rule_${[...mark].reverse().join('')}`,
+  };
+}
+
 /** Upper case sorts before lower case; the last two nodes serve the same agent. */
 async function authorsOf(bench: Bench): Promise<Puppet[]> {
-  const agents = ['agent_Zed', 'agent_abe', 'agent_abe', 'agent_-9'];
+  const agents = ['agent_Zed', 'agent_abe', 'agent_abe', 'agent_-9'].map((agent) => agent + bench.mark);
   return Promise.all(agents.map((agentId, i) => bench.puppet(`author-${i + 1}`, { agentId })));
 }
 
@@ -125,7 +154,7 @@ const rule = (bench: Bench, digits: number): string =>
  * Five commits of one rule by three nodes of two agents, of which the sum depends on the order in which it is taken, and on
  * whether rounding is compensated; then what must change nothing: a confirm and a challenge of that rule.
  */
-function meanGroup(bench: Bench, [zed, abe, namesake, other]: Puppet[]): Authored[] {
+function meanGroup(bench: Bench, [zed, abe, namesake, other]: Puppet[], { p }: Names): Authored[] {
   const writers = [zed!, abe!, zed!, namesake!, zed!];
   const ruleHash = rule(bench, 64);
   const now = Math.floor(Date.now() / 1_000);
@@ -144,7 +173,7 @@ function meanGroup(bench: Bench, [zed, abe, namesake, other]: Puppet[]): Authore
         commitPayload({
           rule_hash: ruleHash,
           logic_signature: `logic ${i}`,
-          context_signature: `P/mean/${i}`,
+          context_signature: `${p}/mean/${i}`,
           confidence: bench.random.below(1_000) / 1_000 + 1e-4 / 3,
         }),
         { timestamp: stamps[i]! },
@@ -155,7 +184,7 @@ function meanGroup(bench: Bench, [zed, abe, namesake, other]: Puppet[]): Authore
   const confirm = other!.confirm({ rule_hash: ruleHash, confidence_delta: -1, additional_evidence: 1_000 });
   const challenge = other!.challenge({
     target_rule_hash: ruleHash,
-    contradicting_rule: { logic_form: 'logic', context: 'P/mean/0' },
+    contradicting_rule: { logic_form: 'logic', context: `${p}/mean/0` },
   });
   return [
     ...commits.map((item, i) => ({ item, author: writers[i]! })),
@@ -187,38 +216,40 @@ function compensated(values: readonly number[]): number {
 }
 
 /** Integer and float confidences, rule hashes of 16 and 40 digits that begin alike, and a rule of two contexts. */
-function smallGroups([zed, abe]: Puppet[]): Authored[] {
-  const stem = 'rule_00000000000000ab';
+function smallGroups([zed, abe]: Puppet[], { p, stem, split }: Names): Authored[] {
   const of = (author: Puppet, changes: Record<string, Json>): Authored => ({
     author,
     item: author.commit(changes),
   });
   return [
-    of(zed!, { rule_hash: stem, confidence: 1, context_signature: 'P/one' }),
-    of(abe!, { rule_hash: `${stem}${'c'.repeat(24)}`, confidence: 0, context_signature: 'P/none' }),
-    of(zed!, { rule_hash: `${stem}${'d'.repeat(48)}`, confidence: float(1), context_signature: 'P/one' }),
-    of(zed!, { rule_hash: 'rule_aaaaaaaaaaaaaaaa', confidence: 0.875, context_signature: 'P/split/left' }),
-    of(abe!, { rule_hash: 'rule_aaaaaaaaaaaaaaaa', confidence: 0.125, context_signature: 'P/split/right' }),
+    of(zed!, { rule_hash: stem, confidence: 1, context_signature: `${p}/one` }),
+    of(abe!, { rule_hash: `${stem}${'c'.repeat(24)}`, confidence: 0, context_signature: `${p}/none` }),
+    of(zed!, { rule_hash: `${stem}${'d'.repeat(48)}`, confidence: float(1), context_signature: `${p}/one` }),
+    of(zed!, { rule_hash: split, confidence: 0.875, context_signature: `${p}/split/left` }),
+    of(abe!, { rule_hash: split, confidence: 0.125, context_signature: `${p}/split/right` }),
   ];
 }
 
-const contexts = [
-  ...['P/a.b', 'P/aXb', 'P/a😀b', 'P/a\nb', 'P/a*b', 'P/ab', 'P/a/x/b', 'P/A.B'],
-  ...['P/[ab]', 'P/a', 'P/\\x', 'P/\\*', 'P/(x|y)+$', 'P/x', 'P/é', 'P/e\u0301', ''],
+const contextsOf = (p: string): string[] => [
+  ...[`${p}/a.b`, `${p}/aXb`, `${p}/a😀b`, `${p}/a\nb`, `${p}/a*b`, `${p}/ab`, `${p}/a/x/b`, `${p}/A.B`],
+  ...[`${p}/[ab]`, `${p}/a`, `${p}/\\x`, `${p}/\\*`, `${p}/(x|y)+$`, `${p}/x`, `${p}/é`, `${p}/e\u0301`, ''],
 ];
 
-function contextGroups(authors: Puppet[]): Authored[] {
+function contextGroups(authors: Puppet[], { p }: Names): Authored[] {
   const writers = [authors[1]!, authors[2]!, authors[3]!];
-  return contexts.map((context, i) => {
+  return contextsOf(p).map((context, i) => {
     const author = writers[i % writers.length]!;
     return { author, item: author.commit({ context_signature: context }) };
   });
 }
 
 /** 110 rules of one author, more than a result may hold. */
-function manyGroups(author: Puppet): Item[] {
+function manyGroups(author: Puppet, { p }: Names): Item[] {
   return Array.from({ length: 110 }, (_, i) =>
-    author.commit({ context_signature: `P/many/${String(i).padStart(3, '0')}`, confidence: (i % 11) / 10 }),
+    author.commit({
+      context_signature: `${p}/many/${String(i).padStart(3, '0')}`,
+      confidence: (i % 11) / 10,
+    }),
   );
 }
 
@@ -231,32 +262,35 @@ async function byRelay(bench: Bench, source: Joined, items: readonly Item[]): Pr
 }
 
 /** Four of which two fit into an answer. */
-function longGroups(author: Puppet): Item[] {
+function longGroups(author: Puppet, { long }: Names): Item[] {
   return Array.from({ length: 4 }, () => {
     const spare = commitOfSize(author, 26_000);
     const { padding } = (spare.envelope.payload as { metadata: { padding: string } }).metadata;
-    return author.commit({ logic_signature: padding, context_signature: 'long' });
+    return author.commit({ logic_signature: padding, context_signature: long });
   });
 }
 
-function queriesOver(first: Item, mean: number): [type: string, filters: JsonObject][] {
+function queriesOver(
+  first: Item,
+  mean: number,
+  { p, mark, stem }: Names,
+): [type: string, filters: JsonObject][] {
   const { rule_hash: known } = ruleOf(first) as { rule_hash: string };
   const byContext = (pattern: string, more: JsonObject = {}): [string, JsonObject] => [
     'by_context',
     { context_pattern: pattern, ...more },
   ];
   const patterns = [
-    'P/a.b',
-    'P/a?b',
-    'P/a*b',
-    'P/[ab]',
-    'p/a.b',
-    'P/a',
-    '*.b',
-    'P/??',
-    'P/\\*',
-    'P/(x|y)+$',
-    'P/?',
+    `${p}/a.b`,
+    `${p}/a?b`,
+    `${p}/a*b`,
+    `${p}/[ab]`,
+    `${p.toLowerCase()}/a.b`,
+    `${p}/a`,
+    `${p}/??`,
+    `${p}/\\*`,
+    `${p}/(x|y)+$`,
+    `${p}/?`,
   ];
   return [
     ['by_hash', { rule_hash: known }],
@@ -266,28 +300,28 @@ function queriesOver(first: Item, mean: number): [type: string, filters: JsonObj
     ['by_hash', { rule_hash: known.slice(0, -1) }],
     ['by_hash', { rule_hash: 'any text' }],
     ['by_hash', { rule_hash: '' }],
-    ['by_hash', { rule_hash: 'rule_00000000000000ab' }],
-    ['by_agent', { agent_id: 'agent_Zed', limit: 3 }],
-    ['by_agent', { agent_id: 'agent_abe' }],
-    ['by_agent', { agent_id: 'agent_abe', min_confidence: 0.5 }],
+    ['by_hash', { rule_hash: stem }],
+    ['by_agent', { agent_id: `agent_Zed${mark}`, limit: 3 }],
+    ['by_agent', { agent_id: `agent_abe${mark}` }],
+    ['by_agent', { agent_id: `agent_abe${mark}`, min_confidence: 0.5 }],
     ['by_agent', { agent_id: 'agent_*' }],
-    ['by_agent', { agent_id: 'Agent_abe' }],
-    ['by_agent', { agent_id: 'agent_ab' }],
-    ['by_agent', { agent_id: 'agent_abel' }],
+    ['by_agent', { agent_id: `Agent_abe${mark}` }],
+    ['by_agent', { agent_id: `agent_abe${mark}`.slice(0, -1) }],
+    ['by_agent', { agent_id: `agent_abe${mark}l` }],
     ['by_agent', { agent_id: '' }],
     ...patterns.map((pattern) => byContext(pattern)),
-    byContext(''),
-    byContext('*'),
-    byContext('*', { limit: 101 }),
-    byContext('*', { limit: 10n ** 30n }),
-    byContext('*', { limit: 0 }),
-    byContext('P/*', { limit: 7, min_confidence: 1 }),
-    byContext('P/many/*', { min_confidence: 0.5 }),
-    byContext('P/many/00?', { min_confidence: -3 }),
-    byContext('P/*', { min_confidence: float(1.5) }),
-    byContext('P/mean/0'),
-    byContext('P/split/left', { min_confidence: 0.75 }),
-    byContext('P/split/right'),
+    // What matches commits of anybody can be told in advance only where there are none.
+    ...(mark === '' ? ['*.b', '', '*'] : []).map((pattern) => byContext(pattern)),
+    byContext(`${p}*`, { limit: 101 }),
+    byContext(`${p}*`, { limit: 10n ** 30n }),
+    byContext(`${p}*`, { limit: 0 }),
+    byContext(`${p}/*`, { limit: 7, min_confidence: 1 }),
+    byContext(`${p}/many/*`, { min_confidence: 0.5 }),
+    byContext(`${p}/many/00?`, { min_confidence: -3 }),
+    byContext(`${p}/*`, { min_confidence: float(1.5) }),
+    byContext(`${p}/mean/0`),
+    byContext(`${p}/split/left`, { min_confidence: 0.75 }),
+    byContext(`${p}/split/right`),
   ];
 }
 
@@ -326,9 +360,9 @@ async function compare(
 }
 
 /** "at most as many as fit": two of four results of 24 KB, and the count of all four. */
-async function cutAtSize(bench: Bench, asker: Joined, all: readonly Item[]): Promise<void> {
+async function cutAtSize(bench: Bench, asker: Joined, all: readonly Item[], { long }: Names): Promise<void> {
   bench.step('four results of which two fit');
-  const filters = { context_pattern: 'long' };
+  const filters = { context_pattern: long };
   const expected = answerOf(all, 'by_context', filters);
   const answer = await asker.request('query', { query_type: 'by_context', filters }, { withinMs: 10_000 });
   const { results, total_count: total } = answer.object.payload as { results?: Json; total_count?: Json };

@@ -207,6 +207,7 @@ export const rows: readonly Requirement[] = [
       'routing-hearsay-first',
     ],
     needs: [],
+    fresh: true,
     durationHintMs: 1_500,
     test: async (bench) => {
       const node = await bench.node();

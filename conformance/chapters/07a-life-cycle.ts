@@ -57,6 +57,7 @@ export const rows: readonly Requirement[] = [
     ruling: 'Profile §4: at most 50 persistent connections in both directions together.',
     mutants: ['gone-peer-keeps-slot', 'reset-peer-keeps-slot', 'gone-peer-in-fanout'],
     needs: [],
+    fresh: true,
     durationHintMs: 4_000,
     cpu: 0.75,
     test: async (bench) => {
@@ -168,6 +169,7 @@ export const rows: readonly Requirement[] = [
       'A connection whose other end proves the node’s own key is closed with 4409, also where the node dialled itself: it is no peer of its own.',
     mutants: ['self-peer', 'self-dialled', 'self-hello-claimed'],
     needs: [],
+    fresh: true,
     durationHintMs: 3_000,
     test: async (bench) => {
       const node = await bench.node();

@@ -224,6 +224,7 @@ export const rows: readonly Requirement[] = [
     ruling: 'Profile §4: "No valid hello within `handshake_timeout_s` of the upgrade: close 4408."',
     mutants: ['handshake-slow', 'dialer-hello-late'],
     needs: [],
+    fresh: true,
     durationHintMs: 2_500,
     test: async (bench) => {
       const node = await bench.node();

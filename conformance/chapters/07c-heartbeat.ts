@@ -72,7 +72,7 @@ export const rows: readonly Requirement[] = [
     durationHintMs: 94_000,
     cpu: 0,
     test: async (bench) => {
-      const node = await bench.node();
+      const node = await bench.node({ company: true });
       const [a, b, observer] = await bench.puppets(3);
       const joinedAt = new Map<Joined, number>();
       const join = async (joining: Promise<Joined>): Promise<Joined> => {
@@ -160,7 +160,7 @@ export const rows: readonly Requirement[] = [
     durationHintMs: 97_000,
     cpu: 0,
     test: async (bench) => {
-      const node = await bench.node();
+      const node = await bench.node({ company: true });
       const [mute, bad, talker] = await bench.puppets(3);
       // The faulty one is older: where its bad message did not count, it is closed before the mute one.
       const faulty = await bad!.peer(node, { manners: { ...quiet } });
