@@ -36,9 +36,10 @@ export interface Requirement {
   needs: readonly Need[];
   /**
    * What other rows told the node before (addresses, peers) may explain a failure, so that it is one only where no other row has
-   * used the node. Rows that wait to be dialled are such without saying so.
+   * used the node. Rows that wait to be dialled are such without saying so; `false` for those that themselves tell so much that no
+   * other would be judged surely behind them.
    */
-  fresh?: true;
+  fresh?: boolean;
   /** How long the row takes against a node that answers; long ones start first. */
   durationHintMs: number;
   /** Processors kept busy while it runs, 0 for a row that waits. Default 0.25. From 1 on it runs apart from other busy rows. */
@@ -54,7 +55,7 @@ export interface Requirement {
 
 /** Is it judged surely only on a node that no other row has used? */
 export function wantsFreshNode(row: Requirement): boolean {
-  return row.fresh === true || row.needs.includes('dial-back');
+  return row.fresh ?? row.needs.includes('dial-back');
 }
 
 /**

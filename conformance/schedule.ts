@@ -9,7 +9,7 @@ export interface Job<T> {
   durationHintMs: number;
   /** Processors kept busy; 0 for a job that waits. */
   cpu: number;
-  /** Before those that take longer. */
+  /** Before all others, and among its like the shortest first. */
   first?: boolean;
   /** Called once, when the job's turn has come. Must settle by itself; the caller puts limits inside. */
   run(): Promise<T>;
@@ -79,5 +79,6 @@ export function schedule<T>(
 }
 
 function earlierFirst(a: Job<unknown>, b: Job<unknown>): number {
+  if (a.first && b.first) return a.durationHintMs - b.durationHintMs;
   return Number(b.first ?? false) - Number(a.first ?? false) || b.durationHintMs - a.durationHintMs;
 }

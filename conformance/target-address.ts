@@ -36,6 +36,7 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
   const ports = await freePorts(listenHost, 200);
   const crashes: Target['crashes'] = [];
   const users = new Set<string>();
+  const gravestones: { close(): Promise<void> }[] = [];
   return {
     description: options.address,
     flags: `--address ${options.address} --ca ${options.caDir}`,
@@ -63,9 +64,10 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
     },
     startAndExit: () => notApplicable('needs to start the node: --address cannot give that'),
     pids: () => new Map(),
+    keep: (gravestone) => void gravestones.push(gravestone),
     isWorn: () => users.size > 1,
     crashes,
-    close: async () => {},
+    close: async () => void (await Promise.all(gravestones.splice(0).map((stone) => stone.close()))),
   };
 }
 

@@ -70,7 +70,7 @@ export const rows: readonly Requirement[] = [
       'peers-place-not-freed',
     ],
     needs: [],
-    fresh: true,
+    fresh: false,
     durationHintMs: 6_000,
     cpu: 0.7,
     test: async (bench) => {
@@ -222,8 +222,8 @@ async function refusedAsFull(node: NodeUnderTest, puppet: Puppet, listed: readon
   if (list === undefined) return fail('the 51st persistent peer got no peer_exchange');
   const peers = entriesOf(list);
   const missing = listed.filter((each) => addressesOf(peers, each).length === 0);
-  // A node that has been there for a while may know more than it may list.
-  if (missing.length > 0 && peers.length < 50)
+  // A node that has been there for a while may know more than it may list, or than is left of what it picked.
+  if (missing.length > 0 && peers.length < 45)
     fail(`the list for the 51st peer lacks ${missing.length} peers that gave addresses`, peers);
   await closedWith(connection, 4429);
 }

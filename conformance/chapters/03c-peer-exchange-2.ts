@@ -1,6 +1,7 @@
 /** § 3.3 Peer exchange: long lists, poisoned ones, and addresses of all forms. */
 
 import type { PeerEntry } from '../../harness/wire/gossip.ts';
+import type { Json } from '../../harness/wire/json.ts';
 import { type Listener, listenTcp, type TcpListener } from '../../harness/wire/listener.ts';
 import { splitAddress } from '../../harness/wire/transport.ts';
 import type { Bench } from '../bench.ts';
@@ -17,25 +18,36 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: 'At most 20 dials of learned addresses start in any 10 s.',
     reading:
-      'Of a list of 450 made-up peers only the first 50 entries count and at most 20 dials start in 10 s; own lists have at most 50 entries.',
+      'Of a list of 450 made-up peers only the first 50 entries count, ten bad ones among them, and at most 20 dials start in 10 s; own lists have at most 50 entries.',
     ruling:
       'Profile §5: "of a longer list the first 50 entries count, good or bad"; "A list has at most 50 entries".',
-    mutants: ['dials-unlimited', 'dials-whole-list', 'peer-list-oversize'],
+    mutants: ['dials-unlimited', 'dials-whole-list', 'dials-first-good', 'peer-list-oversize'],
     needs: ['start', 'instances', 'dial-back'],
+    fresh: false,
     durationHintMs: 14_000,
     cpu: 0.2,
     test: async (bench) => {
       const [node, crowded] = await bench.nodes(2, (index) =>
         index === 0 ? {} : { parameters: { bucket_size: 200, target_peers: 1 } },
       );
-      const head = await refusing(bench, 50, 'head');
+      const head = await refusing(bench, 40, 'head');
+      const bads: Json[] = [
+        null,
+        'no entry',
+        { node_id: madeUp(bench), address: 7 },
+        { node_id: 'no id', address: null },
+      ];
       const tail = await refusing(bench, 20, 'tail');
       const fake = (listener: TcpListener): PeerEntry => ({
         node_id: madeUp(bench),
         address: listener.address,
       });
+      // A bad one in five: they count among the first 50 as the good ones do.
+      const firsts = head.flatMap((listener, index): (PeerEntry | Json)[] =>
+        index % 4 === 3 ? [fake(listener), bads[index % bads.length]!] : [fake(listener)],
+      );
       const list = [
-        ...head.map(fake),
+        ...firsts,
         ...Array.from({ length: 400 }, (_, index) => fake(tail[index % tail.length]!)),
       ];
       const longest = await longestListOf(bench, crowded!);

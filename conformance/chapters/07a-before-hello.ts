@@ -46,6 +46,7 @@ async function closedForHaste(
   node: NodeUnderTest,
   what: string,
   send: (connection: Connection) => unknown,
+  code = 'HANDSHAKE_REQUIRED',
 ): Promise<void> {
   const connection = await puppet.mustDial(node);
   send(connection);
@@ -54,8 +55,8 @@ async function closedForHaste(
   await closedWith(connection, 4400);
   const said = connection.received.filter((message) => message.type !== 'error');
   if (said.length > 0) fail(`${what} before the hello was answered with ${said[0]!.type}`, said[0]!.text);
-  const wrong = connection.received.find((message) => message.errorCode !== 'HANDSHAKE_REQUIRED');
-  if (wrong !== undefined) fail(`${what} before the hello got ${wrong.errorCode}, not HANDSHAKE_REQUIRED`);
+  const wrong = connection.received.find((message) => message.errorCode !== code);
+  if (wrong !== undefined) fail(`${what} before the hello got ${wrong.errorCode}, not ${code}`);
 }
 
 /** The dialler's side: what an acceptor sends before its hello has no effect, and the node sends only its hello. */
@@ -104,6 +105,7 @@ export const rows: readonly Requirement[] = [
     mutants: [
       'before-hello-handled',
       'before-hello-open',
+      'before-hello-garbage-open',
       'before-hello-learns',
       'before-hello-caches',
       'dialer-summary-first',
@@ -121,6 +123,8 @@ export const rows: readonly Requirement[] = [
         bench.step(`${what} before the hello`);
         await closedForHaste(hasty, node, what, send);
       }
+      for (const text of ['no JSON', '{}'])
+        await closedForHaste(hasty, node, `the text ${text}`, (c) => c.sendText(text), 'MALFORMED');
       const commit = hasty.commit();
       const gossip = announce(hasty.nodeId, [], { topic: 'news' });
       await closedForHaste(hasty, node, 'a commit', (c) => c.sendEnvelope(commit.envelope));
@@ -138,7 +142,7 @@ export const rows: readonly Requirement[] = [
         if ((await watcher.maybe((m) => m.payload?.gossip_id === gossip.gossip_id, 5_000)) === null)
           late('a gossip is not forwarded: it was remembered from before the hello');
       if (bench.target.abilities.has('start')) await acceptorInHaste(bench);
-      return pass(`${messages.length + 2} messages before the hello closed with 4400 and had no effect`);
+      return pass(`${messages.length + 4} messages before the hello closed with 4400 and had no effect`);
     },
   },
 ];

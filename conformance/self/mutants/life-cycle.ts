@@ -30,6 +30,15 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'before-hello-garbage-open',
+    kills: ['LIF-01'],
+    file: inbound,
+    find: "const closeCode = closeCodes[code] ?? (link.phase === 'hello' ? 4400 : null);",
+    replace:
+      "const closeCode = messageType === null ? null : (closeCodes[code] ?? (link.phase === 'hello' ? 4400 : null));",
+    note: 'answers what it cannot read before the hello, and keeps the connection',
+  },
+  {
     id: 'before-hello-learns',
     kills: ['LIF-01'],
     file: inbound,

@@ -25,6 +25,15 @@ export const mutants: readonly Mutant[] = [
     note: 'takes in lists of any length',
   },
   {
+    id: 'dials-first-good',
+    kills: ['PEX-06'],
+    file,
+    find: 'for (const entry of payload.peers.slice(0, listLimit)) {',
+    replace:
+      'for (const entry of payload.peers.filter((each) => isObject(each) && isNodeId(each.node_id)).slice(0, listLimit)) {',
+    note: 'takes the first 50 good entries of a list',
+  },
+  {
     id: 'peer-list-oversize',
     kills: ['PEX-06'],
     file: routing,
