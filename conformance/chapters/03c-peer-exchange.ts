@@ -5,7 +5,15 @@ import { errorPayload, type PeerEntry, peerExchange } from '../../harness/wire/g
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
 import { stillServed } from '../expect.ts';
-import { addressesOf, askForPeers, dialled, entriesOf, listenAsBootstrap, madeUp } from '../peer-lists.ts';
+import {
+  addressesOf,
+  askForPeers,
+  dialled,
+  entriesOf,
+  listenAsBootstrap,
+  madeUp,
+  refuse,
+} from '../peer-lists.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 
 export const rows: readonly Requirement[] = [
@@ -224,7 +232,12 @@ export const rows: readonly Requirement[] = [
       'What others say of a peer that shook hands itself changes neither its connection nor its address, also if it has none.',
     ruling:
       'Profile §5: "an unverified newcomer never alters or evicts a verified entry"; §4: "`address` null: … never advertised or dialled, whatever others said of it".',
-    mutants: ['peer-list-overwrites', 'peer-list-overwrites-null', 'peer-list-disconnects'],
+    mutants: [
+      'peer-list-overwrites',
+      'peer-list-overwrites-failed',
+      'peer-list-overwrites-null',
+      'peer-list-disconnects',
+    ],
     needs: ['dial-back'],
     durationHintMs: 4_000,
     limitMs: 60_000,
@@ -237,7 +250,7 @@ export const rows: readonly Requirement[] = [
       const connection = await a!.peer(node, { address: a!.address });
       const concealed = await hidden!.peer(node, { address: null });
       const lies = [a!, hidden!].map(({ nodeId }) => ({ node_id: nodeId, address: trap!.address }));
-      await liar!.peer(node, { peers: [...lies, last!.entry] });
+      const lying = await liar!.peer(node, { peers: [...lies, last!.entry] });
       await dialled(bench, 'the true entry of the list', lastListens, 20_000);
       await stillServed(connection);
       await stillServed(concealed);
@@ -253,7 +266,17 @@ export const rows: readonly Requirement[] = [
       await dialled(bench, 'the peer at its own address, after it left', aListens, 20_000);
       if (trapListens.attempts.length > 0)
         fail('the node dialled the address that a third party gave for a peer it had met');
-      return pass('neither connection, listed address nor the next dial followed the lie');
+      bench.step('the same lie, once a dial of the peer has failed');
+      await aListens.close();
+      const nobody = await refuse(bench, a!);
+      await bench.waitFor('a dial of the peer that is gone', 20_000, () => nobody.accepts.length > 0);
+      lying.send('peer_exchange', peerExchange(lies));
+      await lying.fence();
+      const before = nobody.accepts.length;
+      const misled = (): boolean => trapListens.attempts.length > 0;
+      await bench.waitFor('another dial of it', 20_000, () => nobody.accepts.length > before || misled());
+      if (misled()) fail('the node dialled where a third party said, because the peer had not answered');
+      return pass('neither connection, listed address nor the next two dials followed the lie');
     },
   },
 ];

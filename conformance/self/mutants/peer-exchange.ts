@@ -201,6 +201,14 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'peer-list-overwrites-failed',
+    kills: ['PEX-05'],
+    file: routing,
+    find: '      if (node.verified || !node.dialFailed) return false;\n',
+    replace: '      if (!node.dialFailed) return false;\n',
+    note: 'takes another address of a peer that did not answer from anybody’s list, though it had proved its own',
+  },
+  {
     id: 'peer-list-overwrites-null',
     kills: ['PEX-05'],
     file: routing,
