@@ -42,6 +42,8 @@ for (const contestant of contestants) {
   const real = contestant.name === 'toxiproxy';
   describe(`fault plane: ${real ? 'a given Toxiproxy' : 'embedded'}`, function () {
     this.timeout(30_000);
+    // Proofs by traffic are a matter of real time: on a shared machine one in some whole runs came out as "by the server alone".
+    this.retries(1);
     let server: ServerUnderTest | null = null;
     let nodes: Map<string, Listener>;
     let plane: LinkPlane;
