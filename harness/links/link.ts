@@ -21,6 +21,8 @@ export interface Link extends ProbedLink {
   inForce: Force;
   /** The toxics that the server has taken for it. */
   toxics: readonly ToxicSettings[];
+  /** Names of toxics that were ours and that it has taken out. */
+  readonly removed: Set<string>;
   probes: number;
 }
 
@@ -36,6 +38,7 @@ export function makeLink(pair: LinkAddress, prefix: string): Link {
     listen: pair.listen,
     inForce: new Map(),
     toxics: [],
+    removed: new Set(),
     probes: 0,
     faults: () => [...link.inForce.values()],
     countProbe() {
@@ -88,9 +91,11 @@ export function repair(link: Link, proxy: ProxyState): ProxyChange {
 }
 
 /** The server has taken the step. */
-export function note({ link, force, toxics }: Step): void {
+export function note({ link, force, toxics, change }: Step): void {
   link.inForce = force;
   link.toxics = toxics;
+  for (const name of change.remove ?? []) link.removed.add(name);
+  for (const { name } of toxics) link.removed.delete(name);
 }
 
 /** How the server's proxy differs from what we have set on the link; null if it does not. Toxics of others are theirs. */
@@ -104,5 +109,6 @@ export function lapse(link: Link, proxy: ProxyState): string | null {
     if (found === undefined) return `has lost its toxic ${toxic.name}`;
     if (!sameEffect(toxic, found)) return `has other settings in its toxic ${toxic.name}`;
   }
-  return null;
+  const back = proxy.toxics.find(({ name }) => link.removed.has(name));
+  return back === undefined ? null : `has a toxic ${back.name}, which we took out`;
 }
