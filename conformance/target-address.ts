@@ -116,10 +116,10 @@ async function meet(options: AddressTarget, authority: Authority): Promise<NodeU
   }
 }
 
-/** With parameters or bootstrap nodes of the row's choice it would be another node. */
 /** Options that say how a row wants the node, and nothing of how it is configured. */
 const places: ReadonlySet<string> = new Set(['readyWithinMs', 'company', 'fresh']);
 
+/** With parameters or bootstrap nodes of the row's choice it would be another node. */
 function refuseSettings(options: NodeOptions): void {
   const asked = Object.keys(options).filter((key) => !places.has(key));
   if (asked.length > 0)
@@ -133,7 +133,8 @@ type Hold = 'fresh' | 'shared' | 'alone';
 const settleMs = 300;
 
 /**
- * Many may hold it shared, one alone. Who wants it fresh goes first; then those who share, also past waiting ones: rows that wait a
+ * Many may hold it shared, one alone. Who wants it fresh goes first, of those that the schedule has let in (it lets them in first as
+ * well, or sixty others would be in before them); then those who share, also past waiting ones: rows that wait a
  * minute beside each other would otherwise each wait for the other.
  */
 export function readersAndWriters(afterMs = settleMs): Record<Hold, () => Promise<() => Promise<void>>> {
