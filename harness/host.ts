@@ -32,6 +32,15 @@ export function hostFacts(): HostFacts {
   };
 }
 
+/** The same for a reader's eyes: label and value with its unit. What is not one of the facts keeps its name. */
+export function readableFacts(facts: object): [label: string, value: string][] {
+  return Object.entries(facts).map(([name, value]) => {
+    if (name === 'memoryMiB') return ['memory', `${(Number(value) / 1024).toFixed(1)} GiB`];
+    if (name === 'load1m') return ['load average, 1 min', String(value)];
+    return [name === 'node' ? 'Node.js' : name, String(value)];
+  });
+}
+
 /** About one second of the host's life. Shares are of all cores together, 0 to 1. */
 export interface HostSecond {
   /** performance.now at its end. */

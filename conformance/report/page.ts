@@ -3,6 +3,7 @@
  * One file without references to others; light and dark; works without scripts (a small one filters). Pure.
  */
 
+import { readableFacts } from '../../harness/host.ts';
 import { escapeMarkup as e, readableMs } from '../../harness/report/markup.ts';
 import { pageStyle } from '../../harness/report/style.ts';
 import type { CatalogueRow } from '../catalogue.ts';
@@ -97,7 +98,7 @@ function head(summary: Summary): string {
     ['target', summary.target],
     ['seed', String(summary.seed)],
     ['wall time', readableMs(summary.wallMs)],
-    ...Object.entries(summary.host).map(([key, value]): [string, string] => [key, String(value)]),
+    ...readableFacts(summary.host),
   ];
   const crashes = summary.crashes.map(
     (c) =>

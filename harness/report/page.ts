@@ -3,6 +3,7 @@
  * `ReportModel`; measures and judges nothing.
  */
 
+import { readableFacts } from '../host.ts';
 import { escapeMarkup, readableMs } from './markup.ts';
 import type { ReportMetric, ReportModel } from './model.ts';
 import { convergencePlot, latencyPlot, lifePlot, overlayPlot } from './plots.ts';
@@ -72,12 +73,8 @@ function nodesTable(model: ReportModel): string {
 }
 
 function facts(model: ReportModel): string {
-  const entries = Object.entries({
-    engine: model.engine,
-    seed: model.seed,
-    started: model.startedAt,
-    ...model.host,
-  });
+  const { engine, seed, startedAt, host } = model;
+  const entries = [...Object.entries({ engine, seed, started: startedAt }), ...readableFacts(host)];
   const items = entries.map(
     ([key, value]) => `<div><dt>${escapeMarkup(key)}</dt><dd>${escapeMarkup(String(value))}</dd></div>`,
   );

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type HostSecond, hostFacts, judgeHost, watchHost } from '../host.ts';
+import { type HostSecond, hostFacts, judgeHost, readableFacts, watchHost } from '../host.ts';
 
 const calm: HostSecond = {
   at: 0,
@@ -25,6 +25,12 @@ describe('the host of a run', () => {
     expect(facts.memoryMiB).to.be.greaterThan(100);
     expect(facts.node).to.equal(process.version);
     expect(facts.kernel).to.match(/\S+ \S+ \S+/);
+    expect(readableFacts({ cores: 2, memoryMiB: 24106, load1m: 0.5, node: 'v20' })).to.deep.equal([
+      ['cores', '2'],
+      ['memory', '23.5 GiB'],
+      ['load average, 1 min', '0.5'],
+      ['Node.js', 'v20'],
+    ]);
   });
 
   const cases: { what: string; seconds: HostSecond[]; overloaded: boolean; because: RegExp }[] = [
