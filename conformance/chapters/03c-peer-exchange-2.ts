@@ -130,12 +130,17 @@ export const rows: readonly Requirement[] = [
       'Addresses with an IPv6 literal, a DNS name and a name of the configured map are dialled, port and all.',
     ruling:
       'Profile §10 hosts: "optional dial map from name to address, consulted before DNS; the port stays".',
-    mutants: ['address-split-at-first-colon', 'address-no-names', 'address-map-ignored'],
+    mutants: [
+      'address-split-at-first-colon',
+      'address-no-names',
+      'address-map-ignored',
+      'address-no-dots-in-six',
+    ],
     needs: ['start', 'dial-back'],
     durationHintMs: 3_000,
     limitMs: 60_000,
     test: async (bench) => {
-      const [source, plain, named, mapped, six, asker] = await bench.puppets(6, 'p');
+      const [source, plain, named, mapped, six, within, asker] = await bench.puppets(7, 'p');
       const port = (puppet: { address: string }): number => splitAddress(puppet.address).port;
       const told: [Puppet, string, Listener[]][] = [
         [plain!, plain!.address, [await plain!.listen()]],
@@ -145,7 +150,15 @@ export const rows: readonly Requirement[] = [
       const byName = await listenEverywhere(bench, named!, meaning);
       told.push([named!, `${name}:${byName[0]!.port}`, byName]);
       const overSix = sixHost === null ? [] : await listenEverywhere(bench, six!, [sixHost]);
-      if (overSix.length > 0) told.push([six!, overSix[0]!.address, overSix]);
+      if (overSix.length > 0) {
+        told.push([six!, overSix[0]!.address, overSix]);
+        // An IPv4 address as IPv6 writes it (RFC 4291 §2.5.5.2), dotted end and all.
+        told.push([
+          within!,
+          `[::ffff:${splitAddress(within!.address).host}]:${port(within!)}`,
+          [await within!.listen()],
+        ]);
+      }
       const node = await bench.node({
         hosts: { 'peer.cle-net.example': splitAddress(mapped!.address).host },
       });

@@ -199,8 +199,10 @@ function tellsOrdersApart(commits: readonly Item[]): boolean {
   const right = meanInOrder(inOrder.map(confidence));
   const byArrival = meanInOrder(commits.map(confidence));
   const exact = compensated(inOrder.map(confidence)) / commits.length;
-  const firstIsLowest = inOrder[0] === commits[0] || inOrder[0] === commits.at(-1);
-  return right !== byArrival && right !== exact && !firstIsLowest;
+  // Of the lowest and of the highest hash there is something else to tell than of the first, the last and the oldest.
+  const [first, oldest, last] = [commits[0], commits[1], commits.at(-1)];
+  const isPlain = [first, oldest, last].some((commit) => commit === inOrder[0] || commit === inOrder.at(-1));
+  return right !== byArrival && right !== exact && !isPlain;
 }
 
 /** Neumaier's sum, as Python's `sum()` has it since 3.12. */

@@ -215,7 +215,7 @@ export const rows: readonly Requirement[] = [
     quote: 'After `kill -9` everything acknowledged is still in `data_dir`',
     reading:
       'A node that is killed and started again has its identity and its state, takes its peers back and lists each once.',
-    mutants: ['store-forgets-on-restart'],
+    mutants: ['store-forgets-on-restart', 'restart-commits-only'],
     needs: ['start', 'restart'],
     durationHintMs: 3_000,
     cpu: 0.5,
@@ -223,7 +223,8 @@ export const rows: readonly Requirement[] = [
       const node = await bench.node();
       const peer = await bench.puppet('peer');
       const before = await peer.peer(node, { address: peer.address });
-      for (let i = 0; i < 5; i++) await accepted(before, peer.commit());
+      const items = [peer.commit(), peer.commit(), peer.challenge(), peer.confirm(), peer.commit()];
+      for (const item of items) await accepted(before, item);
       const digest = await stateOf(before);
       bench.step('kill -9 and start');
       await node.control!.kill();

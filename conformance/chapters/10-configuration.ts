@@ -78,6 +78,11 @@ const variants: readonly Variant[] = [
     change: set('bootstrap_nodes', '[{host: node-1, port: 8888, public_key: AAAA}]'),
     names: ['bootstrap_nodes', 'public_key'],
   },
+  {
+    what: 'an unknown key of a bootstrap node',
+    change: set('bootstrap_nodes', `[{host: node-1, port: 8888, public_key: ${key}, weight: 3}]`),
+    names: ['weight'],
+  },
   { what: 'hosts that are no map', change: set('hosts', '[node-1]'), names: ['hosts'] },
   { what: 'no YAML', change: () => 'agent_id: [\nlisten', names: [] },
 ];
@@ -162,6 +167,7 @@ export const rows: readonly Requirement[] = [
       'configuration-trace',
       'key-not-named',
       'unknown-keys-ignored',
+      'unknown-bootstrap-keys-ignored',
       'unknown-parameters-ignored',
       'ranges-unchecked',
       'zero-times-accepted',

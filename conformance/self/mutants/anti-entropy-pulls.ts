@@ -104,6 +104,14 @@ export const mutants: readonly Mutant[] = [
     note: 'asks again every round for an item that the same peer served wrongly',
   },
   {
+    id: 'refused-for-ten-seconds',
+    kills: ['AEN-06'],
+    file: 'node/core/wants.ts',
+    find: 'const refusedForMs = 60_000;',
+    replace: 'const refusedForMs = 10_000;',
+    note: 'asks again after ten seconds for an item that the same peer served wrongly',
+  },
+  {
     id: 'refused-everywhere',
     kills: ['AEN-06'],
     file: 'node/core/wants.ts',

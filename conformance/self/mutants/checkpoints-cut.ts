@@ -251,6 +251,16 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['CKP-01', 'CKP-09'],
   },
   {
+    id: 'adoption-starts-no-wait',
+    kills: ['CKP-03'],
+    file: checkpoints,
+    find: '  state.own = held;\n  state.standsSinceMs = node.nowMs;',
+    replace: `  if (!state.own || held.checkpoint.previousHash === state.own.checkpoint.hash) state.standsSinceMs = node.nowMs;
+  state.own = held;`,
+    note: 'counts the wait before a cut from its own last cut, whatever it adopted since',
+    mayBreak: ['CKP-06', 'CKP-09', 'SYN-*'],
+  },
+  {
     id: 'rank-reversed',
     kills: ['CKP-09'],
     file: checkpoints,

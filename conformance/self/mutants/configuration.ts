@@ -42,6 +42,14 @@ export const mutants: readonly Mutant[] = [
     note: 'ignores keys that it does not know',
   },
   {
+    id: 'unknown-bootstrap-keys-ignored',
+    kills: ['CFG-01'],
+    file: configuration,
+    find: "if (!['host', 'port', 'public_key'].includes(name)) {",
+    replace: "if (name === '') {",
+    note: 'ignores keys of a bootstrap node that it does not know',
+  },
+  {
     id: 'unknown-parameters-ignored',
     kills: ['CFG-01'],
     file: configuration,

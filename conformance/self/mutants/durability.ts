@@ -100,6 +100,17 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'restart-commits-only',
+    kills: ['LIF-10'],
+    file: 'node/core/node.ts',
+    find: restored,
+    replace: `  const isCommit = (bytes: Uint8Array) => Buffer.from(bytes).includes('"message_type": "commit"');
+  for (const bytes of [...restored.items].filter(isCommit)) {
+`,
+    note: 'comes back without challenges and confirms',
+    mayBreak: ['DUR-*', 'SYN-*', 'CKP-*'],
+  },
+  {
     id: 'torn-tail-crashes',
     kills: ['DUR-02'],
     ...textStore('for (const line of lines) take(line);'),

@@ -274,6 +274,14 @@ export const mutants: readonly Mutant[] = [
     note: 'counts what it refused for the limit: who keeps trying is limited for ever',
   },
   {
+    id: 'retry-after-floored',
+    kills: ['FLD-06'],
+    file: inbound,
+    find: retryAfter,
+    replace: 'details: { retry_after: float(Math.floor(waitMs / 1000)) },',
+    note: 'tells how long to wait in whole seconds, rounded down: at last none',
+  },
+  {
     id: 'limited-remembered',
     kills: ['FLD-06'],
     file: inbound,

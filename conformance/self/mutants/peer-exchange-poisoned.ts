@@ -70,6 +70,15 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['PEX-02', 'RTB-04', 'DSC-08'],
   },
   {
+    id: 'address-no-dots-in-six',
+    kills: ['PEX-08'],
+    file: 'node/core/address.ts',
+    find: '  const port = Number(form.exec(value)?.[1]);',
+    replace:
+      '  if (/^\\[.*\\..*\\]/.test(value)) return false;\n  const port = Number(form.exec(value)?.[1]);',
+    note: 'takes no IPv6 address that ends in an IPv4 one',
+  },
+  {
     id: 'address-no-names',
     kills: ['PEX-08'],
     file: 'node/core/address.ts',
