@@ -10,10 +10,10 @@ import type { JsonObject } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, closedWith, stillServed } from '../expect.ts';
 import { controlProbe, inTime, probe } from '../honest-peer.ts';
+import { limited, queriesPerMinute } from '../limits.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
-import { limited, queriesPerMinute } from './08c-flood-counts.ts';
 
 const mebibyte = 1_048_576;
 

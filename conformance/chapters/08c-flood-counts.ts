@@ -1,4 +1,4 @@
-/** § 8.3 Flood prevention, the counts: 10 items and 30 queries of one peer in any 60 s, and what does not count. */
+/** § 8.3 Flood prevention, the counts: 10 items and 30 queries of one peer, whichever way it comes, and what does not count. */
 
 import type { Connection } from '../../harness/wire/connection.ts';
 import {
@@ -8,62 +8,12 @@ import {
   peerRequest,
   stateSyncRequest,
 } from '../../harness/wire/gossip.ts';
-import type { Item } from '../../harness/wire/items.ts';
-import type { Message } from '../../harness/wire/message.ts';
 import { accepted, query, served, stillServed, untilServed } from '../expect.ts';
+import { byHash, itemsPerMinute, limited, submit, useUpItems, useUpQueries } from '../limits.ts';
 import { commitKind, pairsOverLimit, queryKind, reportedFirst } from '../order.ts';
 import type { Puppet } from '../puppet.ts';
 import { bytesOverThree } from '../reconnecting.ts';
-import { fail, inconclusive, late, pass, type Requirement } from '../requirement.ts';
-
-export const itemsPerMinute = 10;
-export const queriesPerMinute = 30;
-
-export const byHash = { query_type: 'by_hash', filters: { rule_hash: `rule_${'0'.repeat(64)}` } };
-
-export async function submit(connection: Connection, item: Item): Promise<Message> {
-  connection.sendEnvelope(item.envelope);
-  return connection.answer(item.messageId, 10_000);
-}
-
-/** The message must be refused with RATE_LIMIT, and the error say for how long. */
-export function limited(answer: Message, what: string): void {
-  if (answer.errorCode !== 'RATE_LIMIT')
-    fail(`${what} was answered ${answer.errorCode ?? answer.type}, expected RATE_LIMIT`, answer.text);
-  const retry: unknown = answer.payload?.details?.retry_after;
-  // A limit of any 60 s cannot ask for a longer wait; who gives milliseconds shows here.
-  if (typeof retry !== 'number' || !(retry > 0) || retry > 61)
-    fail(`RATE_LIMIT needs details.retry_after, seconds > 0; it says ${JSON.stringify(retry)}`, answer.text);
-}
-
-/** Uses up the minute's items; every one of them must be taken. */
-export async function useUpItems(
-  connection: Connection,
-  puppet: Puppet,
-  count = itemsPerMinute,
-): Promise<Item[]> {
-  const items = Array.from({ length: count }, () => puppet.commit());
-  for (const item of items) connection.sendEnvelope(item.envelope);
-  for (const [index, item] of items.entries()) {
-    const answer = await connection.answer(item.messageId, 10_000);
-    if (answer.payload?.status !== 'accepted')
-      fail(`commit ${index + 1} of ${count} in a minute was answered ${answer.errorCode ?? answer.text}`);
-  }
-  return items;
-}
-
-/** Uses up the minute's queries, every second one a peer_request. */
-export async function useUpQueries(connection: Connection, count = queriesPerMinute): Promise<void> {
-  const { nodeId } = connection.puppet.identity;
-  const ids = Array.from({ length: count }, (_, index) =>
-    index % 2 === 0 ? connection.send('query', byHash) : connection.send('peer_request', peerRequest(nodeId)),
-  );
-  for (const [index, id] of ids.entries()) {
-    const answer = await connection.answer(id, 10_000);
-    if (answer.type === 'error')
-      fail(`query or peer_request ${index + 1} of ${count} in a minute was answered ${answer.errorCode}`);
-  }
-}
+import { fail, inconclusive, pass, type Requirement } from '../requirement.ts';
 
 /** None of these counts as an item or a query. */
 async function syncTrafficPasses(connection: Connection): Promise<number> {
@@ -307,83 +257,4 @@ export const rows: readonly Requirement[] = [
       );
     },
   },
-  {
-    id: 'FLD-06',
-    level: 'must',
-    section: '8.3',
-    role: 's',
-    quote: 'over any sliding 60 s',
-    reading:
-      'Each item and query frees its place 60 s after it came, not earlier and not later: no burst at a minute’s boundary, no longer ban for those who tried meanwhile.',
-    mutants: [
-      'window-fixed',
-      'window-calendar',
-      'window-refilled',
-      'window-thirty-seconds',
-      'window-for-ever',
-      'window-tries-counted',
-      'limited-remembered',
-      'retry-after-floored',
-    ],
-    needs: [],
-    durationHintMs: 65_000,
-    limitMs: 90_000,
-    cpu: 0,
-    test: async (bench) => {
-      const node = await bench.shared();
-      const puppet = await bench.puppet('patient');
-      const once = async <T>(use: (connection: Connection) => Promise<T>): Promise<T> => {
-        // An idle sync connection ends after 30 s: a new one for every look, which resets nothing.
-        const connection = await puppet.join(node);
-        const result = await use(connection);
-        await connection.close();
-        return result;
-      };
-      const begunAt = performance.now();
-      await once(async (connection) => {
-        await useUpItems(connection, puppet, 5);
-        await useUpQueries(connection, 15);
-      });
-      const firstDoneAt = performance.now();
-      await bench.sleep(begunAt + 20_000 - performance.now(), 'the first third of a minute');
-      await once(async (connection) => {
-        await useUpItems(connection, puppet, 5);
-        await useUpQueries(connection, 15);
-      });
-      const refused = async (when: string): Promise<Item> =>
-        once(async (connection) => {
-          const item = puppet.commit();
-          const [commit, asked] = [await submit(connection, item), await connection.request('query', byHash)];
-          if (performance.now() > begunAt + 59_900)
-            late(`the host was too slow to look ${when}: ${Math.round(performance.now() - begunAt)} ms`);
-          limited(commit, `commit 11 ${when}`);
-          limited(asked, `query 31 ${when}`);
-          return item;
-        });
-      for (let i = 0; i < 5; i += 1) await refused('after 20 s');
-      await bench.sleep(begunAt + 40_000 - performance.now(), 'the second third of a minute');
-      for (let i = 0; i < 3; i += 1) await refused('after 40 s');
-      await bench.sleep(begunAt + 58_500 - performance.now(), 'the end of the minute');
-      await refused('after 58.5 s');
-      // In its last second a wait told in whole seconds would be none.
-      await bench.sleep(begunAt + 59_200 - performance.now(), 'less than a second to go');
-      const tried = await refused('after 59.2 s');
-      await bench.sleep(firstDoneAt + 61_200 - performance.now(), 'the first five leave the window');
-      await once((connection) => reopened(connection, puppet, tried));
-      return pass(
-        '5 + 5 items and 15 + 15 queries: limited until 59.2 s, and at 61.2 s exactly 5 and 15 more',
-      );
-    },
-  },
 ];
-
-/** Exactly half of each budget is free again; the item that was refused is taken now, as if it had never been seen. */
-async function reopened(connection: Connection, puppet: Puppet, tried: Item): Promise<void> {
-  const answer = await submit(connection, tried);
-  if (answer.payload?.status !== 'accepted')
-    fail(`after 61.2 s the commit that was over the limit was answered ${answer.errorCode ?? answer.text}`);
-  await useUpItems(connection, puppet, 4);
-  limited(await submit(connection, puppet.commit()), 'a sixth commit while five of the minute before count');
-  await useUpQueries(connection, 15);
-  limited(await connection.request('query', byHash), 'a 16th query while 15 of the minute before count');
-}

@@ -5,10 +5,10 @@ import { commitPayload } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
 import { stillServed } from '../expect.ts';
 import { controlProbe, inTime, probe } from '../honest-peer.ts';
+import { byHash, limited, submit, useUpItems, useUpQueries } from '../limits.ts';
 import type { Puppet } from '../puppet.ts';
 import { pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
-import { byHash, limited, submit, useUpItems, useUpQueries } from './08c-flood-counts.ts';
 
 export const rows: readonly Requirement[] = [
   {
