@@ -18,6 +18,8 @@ import type { NodeUnderTest } from './target.ts';
 
 /** Neither cuts nor rounds of its own: what changes is the tester's doing. */
 export const still = { checkpoint_interval_s: 0, anti_entropy_interval_s: 0 } as const;
+/** A node alone cuts every second; what its peers have does not reach it by rounds. */
+export const cutting = { checkpoint_interval_s: 1, anti_entropy_interval_s: 0 } as const;
 
 export interface Stage {
   readonly bench: Bench;
