@@ -1,10 +1,14 @@
 /**
  * The form of a scenario file as JSON Schema (2020-12), and the same form as TypeScript types. `docs/scenario.schema.json` is
- * this object printed; a test compares them. Knows keys, types, ranges and defaults; what they mean is `resolve.ts`.
+ * this object printed; a test compares them. Knows keys, types, ranges and defaults; what they mean is `resolve.ts`, and the form of
+ * its faults `fault-schema.ts`.
  */
 
+import { faultSchemas, type ManifestFault } from './fault-schema.ts';
+import { name, nodeName, type Schema, seconds } from './schema-forms.ts';
+
 /** Names of profile §10 `parameters`. */
-export const parameterNames = [
+const parameterNames = [
   'fanout',
   'ttl',
   'cache_ttl_s',
@@ -24,8 +28,6 @@ export const parameterNames = [
 /** Parameters of which 0 means "off" (profile §10); all others are above 0. */
 const mayBeZero = new Set<string>(['anti_entropy_interval_s', 'checkpoint_interval_s']);
 
-export type Selector = string | string[] | { random: number; from?: string };
-
 export interface ManifestGroup {
   name: string;
   /** How many nodes, taken from the end of the list, or which. */
@@ -35,42 +37,6 @@ export interface ManifestGroup {
   image?: string;
   parameters: Record<string, number>;
 }
-
-interface Timed {
-  id?: string;
-  at_s: number;
-  for_s: number;
-}
-
-interface OnLinks extends Timed {
-  from: Selector;
-  to: Selector;
-  both_ways: boolean;
-  /** Of the pairs chosen, this share, drawn by the seed. */
-  share: number;
-}
-
-export type ManifestFault =
-  | (Timed & { kind: 'partition'; split?: 'halves' | 'thirds' | 'one'; groups?: string[][] })
-  | (Timed & { kind: 'kill' | 'pause' | 'restart' | 'wipe'; nodes: Selector })
-  | (Timed & { kind: 'flap'; nodes: Selector; down_s: number; up_s: number; how: 'kill' | 'links' })
-  | (Timed & { kind: 'churn'; every_s: number; down_s: number; from: Selector; how: 'kill' | 'wipe' })
-  | (OnLinks & { kind: 'slow'; latency_ms?: number; jitter_ms?: number; bytes_per_second?: number })
-  | (OnLinks & { kind: 'cut' | 'down' | 'black-hole' })
-  | (OnLinks & { kind: 'reset'; every_s?: number })
-  | (OnLinks & { kind: 'slow-close'; delay_ms: number })
-  | (OnLinks & { kind: 'slice'; bytes: number; delay_us: number })
-  | (Timed & {
-      kind: 'adversary';
-      behaviour: 'flood' | 'duplicates' | 'bad-signatures' | 'garbage';
-      target: Selector;
-    })
-  | (Timed & {
-      kind: 'engine';
-      ability: 'unplug' | 'memory-limit' | 'disk-full' | 'upgrade' | 'certificate';
-      nodes: Selector;
-      options: Record<string, unknown>;
-    });
 
 /** A scenario file with its defaults filled in; keys as in the file. */
 export interface Manifest {
@@ -98,30 +64,6 @@ export interface Manifest {
   };
 }
 
-type Schema = Record<string, unknown>;
-
-const seconds = (description: string): Schema => ({ type: 'number', minimum: 0, maximum: 3600, description });
-const nodeName = { type: 'string', pattern: '^node-[1-9][0-9]{0,4}$' };
-const name = { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,39}$' };
-
-const selector: Schema = {
-  description:
-    'Which nodes: `node-7`, `all`, `bootstrap`, `others` (no bootstrap nodes), the name of a group, `random` (one), a list of names, or {random: 3, from: others}.',
-  anyOf: [
-    { type: 'string', minLength: 1 },
-    { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1 },
-    {
-      type: 'object',
-      properties: {
-        random: { type: 'integer', minimum: 1 },
-        from: { type: 'string', minLength: 1 },
-      },
-      required: ['random'],
-      additionalProperties: false,
-    },
-  ],
-};
-
 const parameters: Schema = {
   type: 'object',
   description: 'Overrides of the parameters of profile §10, for all nodes or for the group.',
@@ -138,114 +80,6 @@ const parameters: Schema = {
   additionalProperties: false,
   default: {},
 };
-
-const timed: Schema = {
-  id: { ...name, description: 'Name of this fault; default: its kind and a number.' },
-  at_s: seconds('When it begins, seconds after the start of the load.'),
-};
-const lasting: Schema = { for_s: { ...seconds('How long it lasts.'), exclusiveMinimum: 0 } };
-const lastingDefault = (value: number): Schema => ({ for_s: { ...seconds('How long.'), default: value } });
-const links: Schema = {
-  from: { ...selector, default: 'all' },
-  to: { ...selector, default: 'all' },
-  both_ways: { type: 'boolean', default: true, description: 'Also the links that the `to` nodes dial.' },
-  share: {
-    type: 'number',
-    exclusiveMinimum: 0,
-    maximum: 1,
-    default: 1,
-    description: 'Of the links chosen, this share, drawn by the seed.',
-  },
-};
-
-function fault(kinds: readonly string[], properties: Schema, required: readonly string[] = []): Schema {
-  return {
-    type: 'object',
-    properties: { kind: { enum: kinds }, ...timed, ...lasting, ...properties },
-    required: ['kind', 'at_s', ...required],
-    additionalProperties: false,
-  };
-}
-
-const faults: Schema[] = [
-  fault(
-    ['partition'],
-    {
-      split: { enum: ['halves', 'thirds', 'one'] },
-      groups: { type: 'array', minItems: 2, items: { type: 'array', items: nodeName, minItems: 1 } },
-    },
-    ['for_s'],
-  ),
-  fault(['kill', 'pause', 'wipe', 'restart'], { nodes: selector, ...lastingDefault(2) }, ['nodes']),
-  fault(
-    ['flap'],
-    {
-      nodes: selector,
-      down_s: { type: 'number', exclusiveMinimum: 0, default: 2 },
-      up_s: { type: 'number', exclusiveMinimum: 0, default: 3 },
-      how: { enum: ['kill', 'links'], default: 'kill' },
-    },
-    ['nodes', 'for_s'],
-  ),
-  fault(
-    ['churn'],
-    {
-      from: { ...selector, default: 'others' },
-      every_s: { type: 'number', exclusiveMinimum: 0 },
-      down_s: { type: 'number', exclusiveMinimum: 0, default: 3 },
-      how: { enum: ['kill', 'wipe'], default: 'kill' },
-    },
-    ['for_s', 'every_s'],
-  ),
-  fault(
-    ['slow'],
-    {
-      ...links,
-      latency_ms: { type: 'integer', minimum: 0, description: 'Added one way.' },
-      jitter_ms: { type: 'integer', minimum: 0 },
-      bytes_per_second: { type: 'integer', minimum: 1000 },
-    },
-    ['for_s'],
-  ),
-  fault(['cut', 'down', 'black-hole'], links, ['for_s']),
-  fault(['reset'], {
-    ...links,
-    ...lastingDefault(0),
-    every_s: { type: 'number', minimum: 0.2, description: 'Again at this pace until `for_s`.' },
-  }),
-  fault(['slow-close'], { ...links, delay_ms: { type: 'integer', minimum: 1 } }, ['for_s', 'delay_ms']),
-  fault(
-    ['slice'],
-    {
-      ...links,
-      bytes: { type: 'integer', minimum: 1, default: 100 },
-      delay_us: { type: 'integer', minimum: 0, default: 1000 },
-    },
-    ['for_s'],
-  ),
-  fault(
-    ['adversary'],
-    {
-      behaviour: { enum: ['flood', 'duplicates', 'bad-signatures', 'garbage'] },
-      target: { ...selector, default: 'random' },
-    },
-    ['behaviour', 'for_s'],
-  ),
-  fault(
-    ['engine'],
-    {
-      ability: { enum: ['unplug', 'memory-limit', 'disk-full', 'upgrade', 'certificate'] },
-      nodes: selector,
-      options: { type: 'object', default: {} },
-    },
-    ['ability', 'nodes', 'for_s'],
-  ),
-];
-
-/** Every word that `kind` may be, for messages. */
-export const faultKinds: readonly string[] = faults.flatMap(
-  (schema) => (schema as { properties: { kind: { enum: string[] } } }).properties.kind.enum,
-);
 
 /** JSON Schema of a scenario file. */
 export const manifestSchema: Schema = {
@@ -345,7 +179,7 @@ export const manifestSchema: Schema = {
         type: 'object',
         required: ['kind'],
         discriminator: { propertyName: 'kind' },
-        oneOf: faults,
+        oneOf: faultSchemas,
       },
     },
     expect: {

@@ -8,7 +8,8 @@ import { basename, extname } from 'node:path';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
-import { faultKinds, type Manifest, manifestSchema } from './manifest-schema.ts';
+import { faultKinds } from './fault-schema.ts';
+import { type Manifest, manifestSchema } from './manifest-schema.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A checked file, and how to complain about a place in it. */

@@ -3,10 +3,10 @@
  * with flapping and churn written out. Pure. Knows no engine and does nothing.
  */
 
+import type { ManifestFault } from './fault-schema.ts';
 import type { LinkFault, Pair } from './links/fault-plane.ts';
 import type { ManifestFile } from './manifest.ts';
 import { keyText } from './manifest.ts';
-import type { ManifestFault } from './manifest-schema.ts';
 import type { PlannedFault, PlannedNode } from './plan.ts';
 import { allPairs, type Context, draw, noSuchNode, select } from './resolve-nodes.ts';
 import { type Rng, rng } from './rng.ts';

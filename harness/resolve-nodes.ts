@@ -3,9 +3,9 @@
  * stream it is handed. Knows nothing of what will happen to the chosen ones.
  */
 
+import type { Selector } from './fault-schema.ts';
 import type { Pair } from './links/fault-plane.ts';
 import { keyText, type ManifestFile, nearest } from './manifest.ts';
-import type { Selector } from './manifest-schema.ts';
 import type { PlannedNode } from './plan.ts';
 import type { Rng } from './rng.ts';
 
