@@ -7,6 +7,7 @@ import type { Connection } from '../harness/wire/connection.ts';
 import { digestRequest, itemRequest } from '../harness/wire/gossip.ts';
 import { describeOutcome, type HandshakeOptions, handshake } from '../harness/wire/handshake.ts';
 import type { Item } from '../harness/wire/items.ts';
+import { readable } from '../harness/wire/json.ts';
 import { type Matcher, type Message, matches } from '../harness/wire/message.ts';
 import type { DialOptions } from '../harness/wire/puppet.ts';
 import type { Closed } from '../harness/wire/websocket.ts';
@@ -106,7 +107,7 @@ function describe(answer: Message | null, closed: Closed | null, withinMs: numbe
   if (answer === null) parts.push(closed === null ? `no answer within ${withinMs} ms` : 'no answer');
   else if (answer.type === 'error')
     parts.push(`error ${answer.errorCode} (${answer.payload?.error_message})`);
-  else parts.push(`${answer.type} ${JSON.stringify(answer.payload).slice(0, 200)}`);
+  else parts.push(`${answer.type} ${readable(answer.payload).slice(0, 200)}`);
   if (closed !== null) parts.push(`connection ended: ${closed.how} ${closed.code} ${closed.reason}`.trim());
   return parts.join(', ');
 }
@@ -227,10 +228,10 @@ export async function accepted(
   const said = answer.payload?.status;
   if (status === 'either' ? said !== 'accepted' && said !== 'known' : said !== status)
     fail(
-      `a ${String(item.envelope.message_type)} was answered with status ${JSON.stringify(said)}, expected ${status}`,
+      `a ${String(item.envelope.message_type)} was answered with status ${readable(said)}, expected ${status}`,
     );
   if (answer.payload?.item_hash !== item.hash)
-    fail(`the answer names ${JSON.stringify(answer.payload?.item_hash)}, the item hashes to ${item.hash}`);
+    fail(`the answer names ${readable(answer.payload?.item_hash)}, the item hashes to ${item.hash}`);
   return answer;
 }
 

@@ -6,7 +6,7 @@
 import type { Connection, SendOptions } from '../harness/wire/connection.ts';
 import { digestRequest, stateSyncRequest } from '../harness/wire/gossip.ts';
 import { commitOfSize } from '../harness/wire/items.ts';
-import type { Json, JsonObject } from '../harness/wire/json.ts';
+import { type Json, type JsonObject, readable } from '../harness/wire/json.ts';
 import type { Message } from '../harness/wire/message.ts';
 import type { Puppet } from './puppet.ts';
 import { fail } from './requirement.ts';
@@ -153,7 +153,7 @@ export function wellFormed(error: Message, fault: Fault, expectedId: string | nu
   const { error_code, error_message, details } = error.payload ?? {};
   if (!fault.codes.includes(error_code))
     fail(
-      `${fault.what} got error_code ${JSON.stringify(error_code)}, expected ${fault.codes.join(' or ')}`,
+      `${fault.what} got error_code ${readable(error_code)}, expected ${fault.codes.join(' or ')}`,
       error.text,
     );
   if (typeof error_message !== 'string') fail(`the error to ${fault.what} has no error_message`, error.text);
@@ -161,7 +161,7 @@ export function wellFormed(error: Message, fault: Fault, expectedId: string | nu
     fail(`the error to ${fault.what} has no details`, error.text);
   if (!Object.hasOwn(details, 'request_id') || details.request_id !== expectedId)
     fail(
-      `the error to ${fault.what} has details.request_id ${JSON.stringify(details.request_id)}, expected ${JSON.stringify(expectedId)?.slice(0, 60)}`,
+      `the error to ${fault.what} has details.request_id ${readable(details.request_id)}, expected ${readable(expectedId).slice(0, 60)}`,
       error.text,
     );
   if (error_code === 'STALE' && !(Math.abs(details.now - Date.now() / 1_000) < 300))

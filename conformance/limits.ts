@@ -6,6 +6,7 @@
 import type { Connection } from '../harness/wire/connection.ts';
 import { peerRequest } from '../harness/wire/gossip.ts';
 import type { Item } from '../harness/wire/items.ts';
+import { readable } from '../harness/wire/json.ts';
 import type { Message } from '../harness/wire/message.ts';
 import type { Puppet } from './puppet.ts';
 import { fail } from './requirement.ts';
@@ -27,7 +28,7 @@ export function limited(answer: Message, what: string): void {
   const retry: unknown = answer.payload?.details?.retry_after;
   // A limit of any 60 s cannot ask for a longer wait; who gives milliseconds shows here.
   if (typeof retry !== 'number' || !(retry > 0) || retry > 61)
-    fail(`RATE_LIMIT needs details.retry_after, seconds > 0; it says ${JSON.stringify(retry)}`, answer.text);
+    fail(`RATE_LIMIT needs details.retry_after, seconds > 0; it says ${readable(retry)}`, answer.text);
 }
 
 /** Uses up the minute's items; every one of them must be taken. */

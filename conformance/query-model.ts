@@ -4,7 +4,7 @@
  */
 
 import type { Item } from '../harness/wire/items.ts';
-import { isInteger, type Json, type JsonObject, numberOf, plain } from '../harness/wire/json.ts';
+import { isInteger, type Json, type JsonObject, numberOf, plain, readable } from '../harness/wire/json.ts';
 
 export interface Group {
   rule_hash: string;
@@ -102,8 +102,8 @@ export function globMatches(pattern: string, text: string): boolean {
 export function difference(result: Json, expected: Group): string | null {
   const got = (plain(result) ?? {}) as Record<string, unknown>;
   for (const [member, value] of Object.entries(expected))
-    if (JSON.stringify(got[member]) !== JSON.stringify(value))
-      return `${member} is ${JSON.stringify(got[member])?.slice(0, 300)}, expected ${JSON.stringify(value).slice(0, 300)}`;
+    if (readable(got[member]) !== readable(value))
+      return `${member} is ${readable(got[member]).slice(0, 300)}, expected ${readable(value).slice(0, 300)}`;
   return null;
 }
 

@@ -1,7 +1,7 @@
 /** § 4.1 Direct routing: what queries find in query-corpus.ts, against a model of the profile's words (query-model.ts). */
 
 import type { Item } from '../../harness/wire/items.ts';
-import { float, type Json, type JsonObject } from '../../harness/wire/json.ts';
+import { float, type Json, type JsonObject, readable } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, untilServed } from '../expect.ts';
 import { circle, tell } from '../gossiping.ts';
@@ -187,7 +187,7 @@ async function compare(
   type: string,
   filters: JsonObject,
 ): Promise<void> {
-  const shown = `${type} ${JSON.stringify(filters, (_, value) => (typeof value === 'bigint' ? `${value}` : value))}`;
+  const shown = `${type} ${readable(filters)}`;
   bench.step(`query ${shown}`);
   const expected = answerOf(all, type, filters);
   const answer = await asker.request('query', { query_type: type, filters }, { withinMs: 10_000 });

@@ -9,7 +9,7 @@ import {
   peerRequest,
   stateSyncRequest,
 } from '../../harness/wire/gossip.ts';
-import type { Json } from '../../harness/wire/json.ts';
+import { type Json, readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, answerTo, query, served, stillServed, untilServed } from '../expect.ts';
@@ -122,7 +122,7 @@ export const rows: readonly Requirement[] = [
         }
         const got: unknown = answer.payload?.results?.[0]?.rule_hash;
         if (answer.type !== 'response' || got !== wanted)
-          fail(`the answer to the query for ${wanted} holds ${JSON.stringify(got)} (${answer.type})`);
+          fail(`the answer to the query for ${wanted} holds ${readable(got)} (${answer.type})`);
       }
       await Promise.all(connections.map((connection) => connection.fence()));
       for (const { connection, id } of flights)
@@ -206,7 +206,7 @@ export const rows: readonly Requirement[] = [
       const [observer, member] = await bench.puppets(2, 'inventor');
       for (const connection of [await observer!.join(node), await member!.peer(node)]) {
         for (const type of unknownTypes) {
-          const shown = type.length > 40 ? `of ${type.length} characters` : JSON.stringify(type);
+          const shown = type.length > 40 ? `of ${type.length} characters` : readable(type);
           const id = connection.send(type, {});
           const attempt = await answerTo(connection, id);
           if (attempt.code !== 'UNKNOWN_TYPE')

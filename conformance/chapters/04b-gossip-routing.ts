@@ -1,5 +1,6 @@
 /** § 4.2 Gossip routing: to whom a node forwards, and what its own announces look like. */
 
+import { readable } from '../../harness/wire/json.ts';
 import { accepted } from '../expect.ts';
 import { announced, circle, expectCopies, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
@@ -209,9 +210,9 @@ export const rows: readonly Requirement[] = [
           const { ttl, origin, gossip_id: id } = message.payload;
           if (ttl !== 2) fail(`an own announce came with ttl ${ttl} on its first hop, expected 2`);
           if (origin !== node.nodeId)
-            fail(`an own announce has origin ${JSON.stringify(origin)}, expected ${node.nodeId}`);
+            fail(`an own announce has origin ${readable(origin)}, expected ${node.nodeId}`);
           if (typeof id !== 'string' || !uuid4.test(id))
-            fail(`gossip_id ${JSON.stringify(id)} is no UUID version 4`);
+            fail(`gossip_id ${readable(id)} is no UUID version 4`);
           ids.add(id);
         }
         for (const id of ids) {

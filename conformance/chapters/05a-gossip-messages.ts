@@ -1,5 +1,6 @@
 /** § 5.1 and 5.2 Gossip messages: their form, and how a node tells of items. */
 
+import { readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import { accepted, served, untilServed } from '../expect.ts';
 import { announced, circle, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
@@ -94,7 +95,7 @@ export const rows: readonly Requirement[] = [
         for (const { message } of copies) {
           if (message.payload.topic !== topics[type])
             fail(
-              `a ${type} was announced on topic ${JSON.stringify(message.payload.topic)}, expected ${topics[type]}`,
+              `a ${type} was announced on topic ${readable(message.payload.topic)}, expected ${topics[type]}`,
             );
         }
         if ((await served(around.peers[0]!, item.hash)) === null)

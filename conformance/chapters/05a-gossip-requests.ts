@@ -4,7 +4,7 @@ import { canonical } from '../../harness/wire/canonical.ts';
 import type { Connection } from '../../harness/wire/connection.ts';
 import { type Changes, heartbeat, itemRequest, itemResponse } from '../../harness/wire/gossip.ts';
 import { commitOfSize, type Item, ruleHash } from '../../harness/wire/items.ts';
-import type { Json } from '../../harness/wire/json.ts';
+import { type Json, readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, query, untilServed } from '../expect.ts';
@@ -63,7 +63,7 @@ export const rows: readonly Requirement[] = [
       const came = first.payload.item_hashes as string[];
       if (came.length !== 2 || came.some((hash) => !names.includes(hash)))
         fail(`of three items of 25 000 bytes an answer of at most 60 000 names ${came.length}, expected 2`);
-      if (JSON.stringify(first.payload.missing) !== JSON.stringify([unknown[0]]))
+      if (readable(first.payload.missing) !== readable([unknown[0]]))
         fail('an item that did not fit, or a known one, is called missing', first.payload.missing);
       await expectAnswer(
         observer,

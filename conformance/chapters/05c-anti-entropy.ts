@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { resigned, signingBytes } from '../../harness/wire/envelope.ts';
 import { digestRequest } from '../../harness/wire/gossip.ts';
 import { type Item, itemOf } from '../../harness/wire/items.ts';
+import { readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import { stateRoot, subtree } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
@@ -229,12 +230,12 @@ async function checkSubtrees(
     const truth = subtree(sorted, prefix);
     const where = `the answer about prefix "${prefix}" of ${sorted.length} items`;
     if (payload.root !== root) fail(`${where} names the root ${payload.root}, expected ${root}`);
-    if (payload.prefix !== prefix) fail(`${where} names the prefix ${JSON.stringify(payload.prefix)}`);
+    if (payload.prefix !== prefix) fail(`${where} names the prefix ${readable(payload.prefix)}`);
     if (payload.count !== truth.count) fail(`${where} counts ${payload.count}, expected ${truth.count}`);
     const expected = truth.itemHashes?.map((hash) => `rule_${hash}`);
-    if (JSON.stringify(payload.item_hashes) !== JSON.stringify(expected))
+    if (readable(payload.item_hashes) !== readable(expected))
       fail(`${where} has not the item_hashes that it must have (${expected?.length ?? 'absent'})`, payload);
-    if (JSON.stringify(payload.children) !== JSON.stringify(truth.children))
+    if (readable(payload.children) !== readable(truth.children))
       fail(`${where} has not the children that it must have`, payload.children, truth.children);
     if (payload.hash !== truth.hash) fail(`${where} has the hash ${payload.hash}, expected ${truth.hash}`);
   }

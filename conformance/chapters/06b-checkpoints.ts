@@ -11,6 +11,7 @@ import {
   type Json,
   type JsonObject,
   numberOf,
+  readable,
 } from '../../harness/wire/json.ts';
 import { stateRoot } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
@@ -137,8 +138,8 @@ function checkMembers(
   const bytes = decodeBase64(signature);
   if (bytes === null || bytes.length === 0 || bytes.length % 96 !== 0)
     wrong('has no signature of 96 bytes an entry');
-  if (JSON.stringify(accepted_rules) !== JSON.stringify(truth.acceptedRules))
-    fail(`accepted_rules are ${JSON.stringify(accepted_rules)}`, truth.acceptedRules);
+  if (readable(accepted_rules) !== readable(truth.acceptedRules))
+    fail(`accepted_rules are ${readable(accepted_rules)}`, truth.acceptedRules);
   for (const name of ['total_commits', 'total_agents', 'avg_confidence']) {
     const value: Json | undefined = statistics[name];
     if (!isNumber(value)) wrong(`has no ${name} that is a number`);

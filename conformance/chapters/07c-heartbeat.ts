@@ -3,6 +3,7 @@
 import type { Connection } from '../../harness/wire/connection.ts';
 import { announce, heartbeat, itemRequest } from '../../harness/wire/gossip.ts';
 import { commitOfSize } from '../../harness/wire/items.ts';
+import { readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, stillServed } from '../expect.ts';
@@ -317,7 +318,7 @@ function checkForm(beat: Message, nodeId: string): void {
   const { topic, topics, ttl, item_hashes, origin } = beat.payload;
   const good =
     topic === 'heartbeat' &&
-    JSON.stringify(topics) === '["heartbeat"]' &&
+    readable(topics) === '["heartbeat"]' &&
     ttl === 0 &&
     Array.isArray(item_hashes) &&
     item_hashes.length === 0 &&

@@ -3,7 +3,7 @@
 import { type Certificate, type CertificateOptions, createAuthority } from '../../harness/wire/authority.ts';
 import { encodeBase64 } from '../../harness/wire/base64.ts';
 import { commitOfDepth, commitOfSize, type Item, ruleHash } from '../../harness/wire/items.ts';
-import type { Json, JsonObject } from '../../harness/wire/json.ts';
+import { type Json, type JsonObject, readable } from '../../harness/wire/json.ts';
 import { stateRoot } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, answerTo, refusedWithTwin, stillServed } from '../expect.ts';
@@ -178,8 +178,8 @@ export const rows: readonly Requirement[] = [
       };
       const expectRules = async (when: string, expected: readonly string[]): Promise<void> => {
         const rules = await rulesNow();
-        if (JSON.stringify(rules) !== JSON.stringify(expected))
-          fail(`${when} accepted_rules is ${JSON.stringify(rules)}, expected ${JSON.stringify(expected)}`);
+        if (readable(rules) !== readable(expected))
+          fail(`${when} accepted_rules is ${readable(rules)}, expected ${readable(expected)}`);
       };
       for (const by of [a!, twice, b!, b!]) await send(by, by.commit({ rule_hash: rule }));
       await expectRules('with four commits of two agents by three keys', []);

@@ -3,7 +3,7 @@
 import type { Connection } from '../../harness/wire/connection.ts';
 import { announce, heartbeat, itemRequest, peerRequest } from '../../harness/wire/gossip.ts';
 import { buildItem } from '../../harness/wire/items.ts';
-import { float, type Json, type JsonObject } from '../../harness/wire/json.ts';
+import { float, type Json, type JsonObject, readable } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { type Attempt, accepted, refusedWithTwin, served, tryHandshake } from '../expect.ts';
 import { commitKind, digestKind, helloKind, pairsOf, queryKind, reportedFirst } from '../order.ts';
@@ -78,7 +78,7 @@ async function stale(bench: Bench, where: Joined, what: string, envelope: JsonOb
   const answer = where.seen('error:STALE').at(-1)!;
   const now: unknown = answer.payload?.details?.now;
   if (typeof now !== 'number' || Math.abs(now - Date.now() / 1000) > 300)
-    fail(`${what}: details.now is ${JSON.stringify(now)}, no clock in seconds`);
+    fail(`${what}: details.now is ${readable(now)}, no clock in seconds`);
 }
 
 /** What passed all checks is remembered, whatever it was; what did not is not. */

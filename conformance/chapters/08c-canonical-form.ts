@@ -6,7 +6,7 @@
 import { canonical, type Style } from '../../harness/wire/canonical.ts';
 import type { Connection } from '../../harness/wire/connection.ts';
 import { type Item, itemHash } from '../../harness/wire/items.ts';
-import { float, isObject, type Json, type JsonObject, raw } from '../../harness/wire/json.ts';
+import { float, isObject, type Json, type JsonObject, raw, readable } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, query, refusedWithTwin, served, stillServed } from '../expect.ts';
 import { attempt, probe, probeEnvelope } from '../probe.ts';
@@ -128,7 +128,7 @@ export const rows: readonly Requirement[] = [
       const ruleHash = (item.envelope.payload as JsonObject).rule_hash as string;
       const { results } = await query(connection, 'by_hash', { rule_hash: ruleHash });
       if (results[0]?.logic_signature !== odd)
-        fail(`a query gave ${JSON.stringify(results[0]?.logic_signature)} for ${JSON.stringify(odd)}`);
+        fail(`a query gave ${readable(results[0]?.logic_signature)} for ${readable(odd)}`);
       await handedOn(connection, item);
       // §6: an error's request_id is the message_id as it was read.
       connection.sendEnvelope(probeEnvelope(connection, {}, { messageId: odd }));
@@ -186,7 +186,7 @@ export const rows: readonly Requirement[] = [
         connection.sendEnvelope(item.envelope, style);
         const said = await connection.answer(item.messageId);
         if (said.payload?.item_hash !== item.hash)
-          fail(`a commit ${what} was answered ${said.errorCode ?? JSON.stringify(said.payload)}`);
+          fail(`a commit ${what} was answered ${said.errorCode ?? readable(said.payload)}`);
         await handedOn(connection, item);
       }
       return pass(`messages and commits in ${all.length} ways of writing verified, and were handed on whole`);

@@ -1,7 +1,7 @@
 /** Message format: the envelope and its members. */
 
 import { buildEnvelope, type Overrides, tampered } from '../../harness/wire/envelope.ts';
-import { float, type Json, JsonFloat } from '../../harness/wire/json.ts';
+import { float, type Json, JsonFloat, readable } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, answerTo, refusedWithTwin, served, stillServed } from '../expect.ts';
 import { pairsOf, reportedFirst } from '../order.ts';
@@ -197,7 +197,7 @@ export const rows: readonly Requirement[] = [
       for (const value of [float(1), ['1.0'], {}, true]) {
         const fresh = await puppet.join(node);
         await refusedWithTwin(bench, {
-          what: `a version that is no string: ${JSON.stringify(value)}`,
+          what: `a version that is no string: ${readable(value)}`,
           code: 'VERSION_MISMATCH',
           close: 4426,
           bad: () => {

@@ -3,7 +3,7 @@
 import type { Connection, SendOptions } from '../../harness/wire/connection.ts';
 import { buildEnvelope } from '../../harness/wire/envelope.ts';
 import { announce, digestRequest, errorPayload } from '../../harness/wire/gossip.ts';
-import type { Json } from '../../harness/wire/json.ts';
+import { type Json, readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
 import { closedWith, silentUntilFence, stillServed } from '../expect.ts';
@@ -142,7 +142,7 @@ function tellsNothing(node: NodeUnderTest, errors: readonly Message[]): void {
           Buffer.from(secret).toString(form).replace(/=+$/, ''),
         );
   for (const error of errors) {
-    const said = `${error.payload?.error_message}\n${JSON.stringify(error.payload?.details)}`;
+    const said = `${error.payload?.error_message}\n${readable(error.payload?.details)}`;
     const trace = traces.find(([, pattern]) => pattern.test(said));
     if (trace !== undefined) fail(`an error tells ${trace[0]}`, error.text);
     if (forms.some((form) => error.text.includes(form))) fail('an error tells the node’s private key');

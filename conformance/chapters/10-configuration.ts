@@ -1,5 +1,6 @@
 /** § 10 of the profile: the configuration that a node is started with, good and bad. */
 
+import { readable } from '../../harness/wire/json.ts';
 import { listenTcp } from '../../harness/wire/listener.ts';
 import { openTcp } from '../../harness/wire/transport.ts';
 import type { Bench } from '../bench.ts';
@@ -296,7 +297,7 @@ export const rows: readonly Requirement[] = [
       for (const connection of [...dialled, visitor]) {
         const told = connection.seen('hello')[0]?.payload?.address;
         if (told !== advertise)
-          fail(`${connection.label} was told the address ${JSON.stringify(told)}, expected ${advertise}`);
+          fail(`${connection.label} was told the address ${readable(told)}, expected ${advertise}`);
       }
       return pass(
         'two bootstrap nodes and a learned peer were dialled through `hosts`; `advertise` was told verbatim',

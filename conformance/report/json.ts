@@ -1,5 +1,6 @@
 /** conformance.json: the run for machines, in wire names. Shape as in the issue; further members may be added, none change. */
 
+import { digitsForBigInts } from '../../harness/wire/json.ts';
 import type { Summary } from '../summary.ts';
 
 export function conformanceJson(summary: Summary): string {
@@ -36,9 +37,8 @@ export function conformanceJson(summary: Summary): string {
 }
 
 /** Evidence may hold what JSON has no form for. */
-function printable(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
+function printable(key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   if (value instanceof Map) return Object.fromEntries(value);
-  return value;
+  return digitsForBigInts(key, value);
 }

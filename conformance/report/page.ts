@@ -6,6 +6,7 @@
 import { readableFacts } from '../../harness/host.ts';
 import { escapeMarkup as e, readableMs } from '../../harness/report/markup.ts';
 import { pageStyle } from '../../harness/report/style.ts';
+import { readable } from '../../harness/wire/json.ts';
 import type { CatalogueRow } from '../catalogue.ts';
 import { type Requirement, type Result, verdicts } from '../requirement.ts';
 import type { Summary } from '../summary.ts';
@@ -154,9 +155,6 @@ function lines(transcript: readonly TranscriptLine[], brief: boolean): string {
 }
 
 function evidenceText(evidence: readonly unknown[]): string {
-  const text = evidence.map((item) =>
-    JSON.stringify(item, (_key, value) => (typeof value === 'bigint' ? `${value}` : value)),
-  );
-  const joined = text.join('\n');
+  const joined = evidence.map(readable).join('\n');
   return joined.length > 4000 ? `${joined.slice(0, 4000)}…` : joined;
 }

@@ -27,6 +27,13 @@ export class JsonFloat {
   }
 }
 
+/** For `JSON.stringify`, of which an integer beyond 2^53 would make an exception: such a one as its digits. */
+export const digitsForBigInts = (_key: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? value.toString() : value;
+
+/** What somebody said, for the reader of a message of ours; never for the wire. */
+export const readable = (value: unknown): string => JSON.stringify(value, digitsForBigInts) ?? 'undefined';
+
 /** Text that printers copy verbatim: what an honest writer would never produce. Never made by `parse`. */
 export class Raw {
   /** As transmitted. */
