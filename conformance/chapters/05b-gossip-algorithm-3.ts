@@ -67,6 +67,7 @@ export const rows: readonly Requirement[] = [
         await flood.fence(30_000);
         sent += chunk;
       }
+      await spread(bench, around, within, 3);
       await fenced(around);
       for (const [index, id] of within.entries())
         expectCopies(around, id, 3, `id ${Math.min(1 + 250 * (index + 1), idsPerPeer)} of one peer`);
