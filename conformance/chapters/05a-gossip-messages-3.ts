@@ -1,3 +1,5 @@
+/** § 5.1 Gossip messages: bodies under an announced hash that are not the item which was announced. */
+
 import { flippedBit, resigned, tampered } from '../../harness/wire/envelope.ts';
 import { itemResponse } from '../../harness/wire/gossip.ts';
 import { buildItem, type Item, itemHash } from '../../harness/wire/items.ts';
