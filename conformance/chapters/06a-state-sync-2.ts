@@ -144,6 +144,8 @@ export const rows: readonly Requirement[] = [
 async function fromAnother(stage: Stage): Promise<void> {
   const good = checkpointOn(stage);
   const spoiled = { ...good, signature: flippedBit(String(good.signature), 600) };
+  // Whoever is tried next may be the honest one, before it has announced anything: it must not be found without.
+  stage.honest.manners.checkpoints.push(good);
   const liar = await offered(stage, { what: 'a checkpoint with a spoiled signature', checkpoint: spoiled });
   await adopts(stage, good);
   liar.destroy();
