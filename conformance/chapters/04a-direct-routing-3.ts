@@ -1,7 +1,7 @@
 /** § 4.1 Direct routing: what queries find in query-corpus.ts, against a model of the profile's words (query-model.ts). */
 
 import type { Item } from '../../harness/wire/items.ts';
-import { float, type Json, type JsonObject, readable } from '../../harness/wire/json.ts';
+import { float, type Json, type JsonObject, numberOf, readable } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, untilServed } from '../expect.ts';
 import { circle, tell } from '../gossiping.ts';
@@ -194,8 +194,9 @@ async function compare(
   if (answer.type !== 'response')
     fail(`the query ${shown} was answered ${answer.errorCode} (${answer.payload?.error_message})`);
   const { results, total_count: total } = answer.object.payload as { results?: Json; total_count?: Json };
-  if (total !== expected.totalCount)
-    fail(`the query ${shown} counts ${total}, expected ${expected.totalCount}`);
+  // "compared as numbers, like all numbers in answers" (§6): 3.0 is 3.
+  if (numberOf(total) !== expected.totalCount)
+    fail(`the query ${shown} counts ${readable(total)}, expected ${expected.totalCount}`);
   if (!Array.isArray(results) || results.length !== expected.results.length)
     return fail(
       `the query ${shown} has ${Array.isArray(results) ? results.length : 'no'} results, expected ${expected.results.length}`,
@@ -214,7 +215,7 @@ async function cutAtSize(bench: Bench, asker: Joined, all: readonly Item[], { lo
   const expected = answerOf(all, 'by_context', filters);
   const answer = await asker.request('query', { query_type: 'by_context', filters }, { withinMs: 10_000 });
   const { results, total_count: total } = answer.object.payload as { results?: Json; total_count?: Json };
-  if (answer.type !== 'response' || !Array.isArray(results) || total !== 4)
+  if (answer.type !== 'response' || !Array.isArray(results) || numberOf(total) !== 4)
     return fail(`a query with results beyond a message was answered ${answer.text.slice(0, 300)}`);
   if (results.length !== 2) fail(`of four results of 24 KB an answer holds ${results.length}, expected 2`);
   for (const [i, result] of (results as Json[]).entries()) {

@@ -35,12 +35,14 @@ export interface ProcessLife extends Life {
 
 /** A group is proved to stand still, or to run again, within this. */
 const freezeProofMs = 2_000;
+/** How long the address of a node that has ended may stay taken, ms. */
+const letGoMs = 1_000;
 
 /** Resolves when there is a process. UsageError where there can be none. */
 export async function start(life: ProcessLife): Promise<void> {
   const { run, address, command, files, logFile, stderrFile, niceness } = life;
   beginAnew(life);
-  if (!life.addressMayBeInUse && !(await isFree(address))) {
+  if (!life.addressMayBeInUse && !(await freeSoon(address))) {
     throw fail(life, `cannot be started: another process listens on ${address}`);
   }
   noteStart(life);
@@ -56,6 +58,16 @@ export async function start(life: ProcessLife): Promise<void> {
     () => untilEnded(life, started),
     () => signalGroup(started.pid!, 'SIGKILL'),
   );
+}
+
+/** Of a killed process with threads the kernel says that it has ended a moment before the last thread lets go of its sockets. */
+async function freeSoon(address: string): Promise<boolean> {
+  const deadline = performance.now() + letGoMs;
+  while (!(await isFree(address))) {
+    if (performance.now() > deadline) return false;
+    await delay(10);
+  }
+  return true;
 }
 
 async function untilEnded(life: ProcessLife, running: ChildProcess): Promise<Exit> {
