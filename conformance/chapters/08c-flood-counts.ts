@@ -129,16 +129,20 @@ export const rows: readonly Requirement[] = [
       const [asker, writer] = await bench.puppets(2);
       const connection = await asker!.join(node);
       bench.step('refused queries before the thirty');
+      // Who is lenient and answers one (DIR-08) counts it.
+      let answered = 0;
       for (const payload of [
         { query_type: 'by_hash', filters: {} },
         { query_type: 'by_luck', filters: {} },
         {},
       ]) {
         const answer = await connection.request('query', payload);
-        if (answer.errorCode !== 'MALFORMED') inconclusive(`an invalid query was answered ${answer.text}`);
+        if (answer.type === 'response') answered += 1;
+        else if (answer.errorCode !== 'MALFORMED')
+          inconclusive(`an invalid query was answered ${answer.text}`);
       }
       bench.step('thirty queries and peer_requests');
-      await useUpQueries(connection);
+      await useUpQueries(connection, 30 - answered);
       limited(await connection.request('query', byHash), 'query 31');
       limited(await connection.request('peer_request', peerRequest(asker!.nodeId)), 'peer_request 31');
       await reportedFirst(bench, node, asker!, pairsOverLimit, queryKind);
