@@ -23,6 +23,11 @@ export const mutants: readonly Mutant[] = [
     replace: 'const lacking = [...hashes];\n      if',
     also: [
       {
+        file: reconcile,
+        find: "for (const hash of hashes) if (isLacking(node, hash)) want(node, link, hash, 'reconciled', false);",
+        replace: "for (const hash of hashes) want(node, link, hash, 'reconciled', false);",
+      },
+      {
         file: 'node/core/wants.ts',
         find: 'if (isHeld(node, wireHash)) {',
         replace: "if (origin !== 'reconciled' && isHeld(node, wireHash)) {",
