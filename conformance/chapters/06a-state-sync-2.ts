@@ -77,10 +77,10 @@ export const rows: readonly Requirement[] = [
       const after = await rootOf(stage.observer);
       if (after !== stage.items.root())
         fail(`the twin’s state has the root ${stage.items.root()}, the node’s ${after}`);
-      await fromAnother(stage);
-      // Which other peer is tried is the node's affair (§8): let there be one.
+      // Which other peer is tried is the node's affair (§8), and what it refused "need not be asked for again": let there be one.
       for (const liar of liars) liar.destroy();
       await bench.sleep(300, 'the node sees that all liars have left');
+      await fromAnother(stage);
       // Twice: the question for the latest that a node asks every 10 s may explain one.
       await fromBoth(stage);
       await fromBoth(stage);
