@@ -167,7 +167,7 @@ async function fromBoth(stage: Stage): Promise<void> {
   const isQuestion = (m: Message): boolean => m.payload?.checkpoint_hash === hash;
   for (const { id } of liar.seen((m) => m.type === 'state_sync' && isQuestion(m)))
     liar.send('state_sync', stateSyncResponse(id, spoiled));
-  await untilStandingOn(bench, observer, hash, 4_500);
+  await untilStandingOn(bench, observer, hash, 7_000);
   stage.height += 1;
   stage.hash = hash;
   if (stage.stands !== null) stage.before.push(stage.stands);
