@@ -7,7 +7,7 @@ import { buildItem, commitOfSize, commitPayload, type Item } from '../harness/wi
 import { float, type Json, type JsonObject } from '../harness/wire/json.ts';
 import type { Bench } from './bench.ts';
 import type { Puppet } from './puppet.ts';
-import { meanInOrder } from './query-model.ts';
+import { compensated, meanInOrder } from './query-model.ts';
 
 interface Authored {
   item: Item;
@@ -108,18 +108,6 @@ function tellsOrdersApart(commits: readonly Item[]): boolean {
   const [first, oldest, last] = [commits[0], commits[1], commits.at(-1)];
   const isPlain = [first, oldest, last].some((commit) => commit === inOrder[0] || commit === inOrder.at(-1));
   return right !== byArrival && right !== exact && !isPlain;
-}
-
-/** Neumaier's sum, as Python's `sum()` has it since 3.12. */
-function compensated(values: readonly number[]): number {
-  let sum = 0;
-  let lost = 0;
-  for (const value of values) {
-    const next = sum + value;
-    lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
-    sum = next;
-  }
-  return sum + lost;
 }
 
 /** Integer and float confidences, rule hashes of 16 and 40 digits that begin alike, and a rule of two contexts. */

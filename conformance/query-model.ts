@@ -108,3 +108,15 @@ export function difference(result: Json, expected: Group): string | null {
 }
 
 const amount = (value: Json): number => (typeof value === 'number' ? value : numberOf(value as never));
+
+/** Neumaier's sum, as Python's `sum()` has it since 3.12. */
+export function compensated(values: readonly number[]): number {
+  let sum = 0;
+  let lost = 0;
+  for (const value of values) {
+    const next = sum + value;
+    lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
+    sum = next;
+  }
+  return sum + lost;
+}

@@ -17,6 +17,7 @@ import { stateRoot } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
 import { accepted } from '../expect.ts';
 import type { Joined, Puppet } from '../puppet.ts';
+import { compensated } from '../query-model.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import { cutting, grow } from '../stage.ts';
 import { checkpointOf, standingOn } from '../states.ts';
@@ -174,16 +175,4 @@ function unevenly(bench: Bench, authors: readonly Puppet[]): { by: Puppet; item:
     if (mean(arrival) !== mean(sorted) && compensated(sorted) / sorted.length !== mean(sorted)) return items;
   }
   throw new Error('no commits whose mean depends on the order of addition');
-}
-
-/** Neumaier's sum, as Python's `sum` of floats. */
-function compensated(values: readonly number[]): number {
-  let sum = 0;
-  let lost = 0;
-  for (const value of values) {
-    const next = sum + value;
-    lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
-    sum = next;
-  }
-  return sum + lost;
 }
