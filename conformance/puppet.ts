@@ -96,9 +96,9 @@ export async function createPuppet(
     book: hooks.watch.book,
   });
   let claimed = options.address ?? null;
-  const { keep } = target;
+  const { abandon } = target;
   // The first clean-up to be asked for is the last one to be done.
-  if (keep !== null) hooks.onClose(async () => claimed !== null && keep(await bury(held, claimed)));
+  if (abandon !== null) hooks.onClose(async () => claimed !== null && abandon(claimed));
   const address = (): string => {
     claimed ??= target.nextAddress();
     return claimed;
@@ -162,18 +162,6 @@ export async function createPuppet(
     confirm: (changes, overrides) => item('confirm', confirmPayload(changes), overrides),
   };
   return puppet;
-}
-
-/**
- * Whoever dials a puppet that has left is told 4401, after which it does not choose that node again (§4). A node that outlives the
- * row would else go on dialling hundreds of them and have no dial left for whom a later row names.
- */
-function bury(puppet: wire.Puppet, address: string): Promise<{ close(): Promise<void> }> {
-  const { host, port } = splitAddress(address);
-  return listen(puppet, host, port, {
-    handshake: null,
-    onConnection: (connection) => void connection.close(4401, 'left').catch(() => {}),
-  });
 }
 
 function addressOf(to: NodeUnderTest | string): string {

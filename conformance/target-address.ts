@@ -12,6 +12,7 @@ import { UsageError } from '../harness/usage-error.ts';
 import { type Authority, openAuthority } from '../harness/wire/authority.ts';
 import { encodeBase64 } from '../harness/wire/base64.ts';
 import { nodeIdOf } from '../harness/wire/identity.ts';
+import { listen } from '../harness/wire/listener.ts';
 import { createPuppet, join } from '../harness/wire/puppet.ts';
 import { splitAddress } from '../harness/wire/transport.ts';
 import { notApplicable } from './requirement.ts';
@@ -37,6 +38,7 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
   const crashes: Target['crashes'] = [];
   const users = new Set<string>();
   const gravestones: { close(): Promise<void> }[] = [];
+  const stranger = await createPuppet(authority, { name: 'gravestone' });
   return {
     description: options.address,
     flags: `--address ${options.address} --ca ${options.caDir}`,
@@ -64,7 +66,13 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
     },
     startAndExit: () => notApplicable('needs to start the node: --address cannot give that'),
     pids: () => new Map(),
-    keep: (gravestone) => void gravestones.push(gravestone),
+    // Whoever dials a puppet that has left finds somebody else there, closes and forgets the address (§4). The node would else go
+    // on dialling hundreds of them, or keep them as verified in its routing table, and have no dial or no place left for whom a
+    // later row names.
+    abandon: async (address) => {
+      const { host, port } = splitAddress(address);
+      gravestones.push(await listen(stranger, host, port, { handshake: null }));
+    },
     isWorn: () => users.size > 1,
     crashes,
     close: async () => void (await Promise.all(gravestones.splice(0).map((stone) => stone.close()))),

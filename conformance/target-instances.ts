@@ -91,7 +91,7 @@ export async function openInstancesTarget(options: InstancesTarget, ground: Grou
           instance.pid === null ? [] : [[instance.name, instance.pid]],
         ),
       ),
-    keep: null,
+    abandon: null,
     isWorn: () => false,
     crashes: pool.crashes,
     close: () => closePool(pool),

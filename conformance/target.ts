@@ -118,10 +118,10 @@ export interface Target {
   /** Name → pid of every node of ours that runs now, for the watch on the host. */
   pids(): ReadonlyMap<string, number>;
   /**
-   * Where the node lives on after a row: takes over, until the target is closed, what stands at the address of a puppet that has left.
+   * Where the node lives on after a row: sees to it that the node gives up this address of a puppet that has left.
    * Null where nodes go with their rows.
    */
-  readonly keep: ((gravestone: { close(): Promise<void> }) => void) | null;
+  readonly abandon: ((address: string) => Promise<void>) | null;
   /** Has more than one row used the one node that there is? Never, where every row can have a node of its own. */
   isWorn(): boolean;
   /** Every unexpected end so far. */

@@ -226,8 +226,8 @@ function start(node: NodeState, nodeId: string): boolean {
   const patience = dialing.patience.get(nodeId);
   if (patience) patience.isLost = false;
   const { address } = node.routing.get(nodeId)!;
-  const errand: Errand = { kind: 'persistent', nodeId, address: address! };
-  dial(node, errand, address!, () => errandEnded(node, nodeId, false, 0));
+  const errand: Errand = { kind: 'persistent', nodeId, address };
+  dial(node, errand, address, () => errandEnded(node, nodeId, false, 0));
   return true;
 }
 

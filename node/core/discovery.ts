@@ -76,8 +76,9 @@ export function startDiscovery(node: NodeState): void {
   repeatRequests(node, firstAskMs, earlyAsks);
 }
 
-/** No persistent peer is left: all bootstrap nodes are asked again (§5). */
+/** No persistent peer is left: all bootstrap nodes are asked again (§5), and who comes next as soon as the first ones were. */
 export function lostEverybody(node: NodeState): void {
+  repeatRequests(node, firstAskMs, earlyAsks);
   for (const query of node.bootstraps) {
     if (!query.answered) continue;
     query.answered = false;
@@ -133,7 +134,8 @@ export function bootstrapEnded(node: NodeState, query: BootstrapQuery): void {
 
 /** While there are too few peers, a random one is asked for more, ever less often. */
 function repeatRequests(node: NodeState, delayMs: number, early: number): void {
-  node.deadlines.at(node.nowMs + delayMs, () => {
+  node.deadlines.cancel(node.askPeersDue);
+  node.askPeersDue = node.deadlines.at(node.nowMs + delayMs, () => {
     if (node.stopped) return;
     const isShort = node.persistent.length < node.parameters.targetPeers;
     const rested = node.persistent.filter((link) => node.nowMs - link.askedPeersAtMs >= firstRepeatMs);
@@ -185,7 +187,7 @@ export function answerPeerRequest(
 export function sendPeers(node: NodeState, link: Link, requestId: string | null): void {
   const known = node.routing.peerList(link.peer.nodeId, () => node.world.random());
   const peers = known.map(
-    ({ nodeId, address }) => `{"address": ${canonical(address!)}, "node_id": "${nodeId}"}`,
+    ({ nodeId, address }) => `{"address": ${canonical(address)}, "node_id": "${nodeId}"}`,
   );
   const request = requestId === null ? '' : `, "request_id": "${requestId}"`;
   send(node, link, 'peer_exchange', `{"peers": [${peers.join(', ')}]${request}}`);

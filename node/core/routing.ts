@@ -7,8 +7,8 @@ import type { World } from './types.ts';
 
 export interface KnownNode {
   readonly nodeId: string;
-  /** `host:port`; null if the node accepts no connections: "never advertised or dialled, whatever others said of it" (§4). */
-  address: string | null;
+  /** `host:port`. */
+  address: string;
   /** A handshake with it succeeded once. */
   verified: boolean;
   /** The last dial of it failed; a handshake sets it right. */
@@ -21,6 +21,7 @@ export interface KnownNode {
 export const longestPeerList = 50;
 
 const rememberedLies = 1024;
+const rememberedWithoutAddress = 4096;
 const disbeliefMs = 60_000;
 
 export class RoutingTable {
@@ -30,6 +31,11 @@ export class RoutingTable {
   readonly #nodes = new Map<string, KnownNode>();
   /** `node address` pairs that proved false, and until when they are not believed again. */
   readonly #disproved = new Map<string, number>();
+  /**
+   * Node ids of those who accept no connections: "never advertised or dialled, whatever others said of it" (§4). They are in no
+   * bucket: as verified entries that no dial can fail, a few observers would keep out everybody that is only heard of.
+   */
+  readonly #withoutAddress = new Set<string>();
   /** By length of the common prefix in bits. */
   readonly #buckets: (KnownNode[] | undefined)[] = new Array(160);
 
@@ -52,9 +58,15 @@ export class RoutingTable {
     return this.#nodes.values();
   }
 
-  /** A handshake succeeded; its hello gave this address. False if its bucket has no place for it. */
+  /** A handshake succeeded; its hello gave this address. False if it has none, or its bucket no place for it. */
   met(nodeId: string, address: string | null, nowMs: number): boolean {
-    const own = address === null ? null : kept(address);
+    if (address === null) {
+      this.forget(nodeId);
+      this.#remember(nodeId);
+      return false;
+    }
+    this.#withoutAddress.delete(nodeId);
+    const own = kept(address);
     const node = this.#nodes.get(nodeId);
     if (node) {
       node.address = own;
@@ -71,6 +83,7 @@ export class RoutingTable {
    * failed. True if there is something new to dial.
    */
   heardOf(nodeId: string, address: string, nowMs: number): boolean {
+    if (this.#withoutAddress.has(nodeId)) return false;
     if (nowMs < (this.#disproved.get(`${nodeId} ${address}`) ?? 0)) return false;
     const node = this.#nodes.get(nodeId);
     if (node) {
@@ -104,7 +117,7 @@ export class RoutingTable {
   disprove(nodeId: string, nowMs: number): void {
     const address = this.#nodes.get(nodeId)?.address;
     this.forget(nodeId);
-    if (!address) return;
+    if (address === undefined) return;
     if (this.#disproved.size >= rememberedLies) this.#disproved.delete(this.#disproved.keys().next().value!);
     this.#disproved.set(`${nodeId} ${address}`, nowMs + disbeliefMs);
   }
@@ -130,13 +143,21 @@ export class RoutingTable {
     return candidates;
   }
 
-  /** The nodes of a `peer_exchange`: met, answering if dialled since, with an address, not the asker (§5). */
+  /** The nodes of a `peer_exchange`: met, answering if dialled since, not the asker (§5). */
   peerList(askerNodeId: string, random: World['random']): KnownNode[] {
     return this.pick(
       longestPeerList,
       random,
-      (node) => node.verified && !node.dialFailed && node.address !== null && node.nodeId !== askerNodeId,
+      (node) => node.verified && !node.dialFailed && node.nodeId !== askerNodeId,
     );
+  }
+
+  #remember(nodeId: string): void {
+    const known = this.#withoutAddress;
+    // Anew, so that those go first who were not here for longest.
+    known.delete(nodeId);
+    if (known.size >= rememberedWithoutAddress) known.delete(known.values().next().value!);
+    known.add(kept(nodeId));
   }
 
   #enter(newcomer: KnownNode, nowMs: number): boolean {

@@ -157,5 +157,7 @@ export interface NodeState {
   readonly flux: FluxState;
   readonly dialing: DialingState;
   readonly bootstraps: BootstrapQuery[];
+  /** When a random peer is next asked for more peers, if there are too few. */
+  askPeersDue: Deadline | null;
   readonly checkpoints: CheckpointState;
 }

@@ -6,7 +6,7 @@ const file = 'node/core/discovery.ts';
 const handshake = 'node/core/handshake.ts';
 const routing = 'node/core/routing.ts';
 const afterHandshake = '  sendPeers(node, link, null);\n  startHeartbeats(node, link);';
-const entry = '`{"address": ${canonical(address!)}, "node_id": "${nodeId}"}`';
+const entry = '`{"address": ${canonical(address)}, "node_id": "${nodeId}"}`';
 const payload = '`{"peers": [${peers.join(\', \')}]${request}}`';
 const otherNode = "    misled(node, link, errand.nodeId);\n    end(node, link, 4401, 'another node');";
 
@@ -93,7 +93,7 @@ export const mutants: readonly Mutant[] = [
     file,
     find: entry,
     replace:
-      '`{"address": ${canonical(address!.replace(/:[0-9]+$/, ""))}, "node_id": "${nodeId}", "port": ${address!.replace(/^.*:/, "")}}`',
+      '`{"address": ${canonical(address.replace(/:[0-9]+$/, ""))}, "node_id": "${nodeId}", "port": ${address.replace(/^.*:/, "")}}`',
     note: 'gives the port in a member of its own',
     mayBreak: ['DSC-03', 'PEX-*', 'RTB-*', 'TOP-*'],
     ci: true,
@@ -112,7 +112,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['PEX-02'],
     file,
     find: entry,
-    replace: '`{"address": ${canonical(address!)}, "id": "${nodeId}"}`',
+    replace: '`{"address": ${canonical(address)}, "id": "${nodeId}"}`',
     note: 'names the node id of an entry `id`',
     mayBreak: ['DSC-03', 'PEX-*', 'RTB-*', 'TOP-*'],
   },
@@ -195,7 +195,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['PEX-05'],
     file: routing,
     find: '      if (node.verified || !node.dialFailed) return false;\n',
-    replace: '      if (node.address === null) return false;\n',
+    replace: '',
     note: 'takes the address of a peer from anybody’s list',
     mayBreak: ['PEX-*', 'RTB-*'],
     ci: true,
@@ -212,8 +212,8 @@ export const mutants: readonly Mutant[] = [
     id: 'peer-list-overwrites-null',
     kills: ['PEX-05'],
     file: routing,
-    find: '      if (node.verified || !node.dialFailed) return false;\n',
-    replace: '      if (node.address !== null && (node.verified || !node.dialFailed)) return false;\n',
+    find: '    if (this.#withoutAddress.has(nodeId)) return false;\n',
+    replace: '',
     note: 'takes an address from a list for a peer that said it has none',
     mayBreak: ['PEX-*', 'RTB-*'],
   },

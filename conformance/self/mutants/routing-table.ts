@@ -14,7 +14,7 @@ export const mutants: readonly Mutant[] = [
     file: routing,
     find: met,
     replace:
-      '      if (node.address !== own && own !== null) {\n        const copy = { ...node, address: own };\n        this.#nodes.set(`${nodeId}${own}`, copy);\n      }\n      node.verified = true;',
+      '      if (node.address !== own) {\n        const copy = { ...node, address: own };\n        this.#nodes.set(`${nodeId}${own}`, copy);\n      }\n      node.verified = true;',
     note: 'keeps an entry for each address of a node',
   },
   {
@@ -30,8 +30,8 @@ export const mutants: readonly Mutant[] = [
     id: 'routing-null-keeps-address',
     kills: ['RTB-04'],
     file: routing,
-    find: met,
-    replace: '      node.address = own ?? node.address;\n      node.verified = true;',
+    find: '      this.forget(nodeId);\n      this.#remember(nodeId);\n',
+    replace: '',
     note: 'lists a node that said it has no address any more',
   },
   {
@@ -100,7 +100,7 @@ export const mutants: readonly Mutant[] = [
     kills: ['RTB-04'],
     file: routing,
     find: met,
-    replace: '      node.address ??= own;\n      node.verified = true;',
+    replace: '      node.verified = true;',
     note: 'keeps the address that others gave for a node before it came itself',
   },
   {

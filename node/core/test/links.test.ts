@@ -262,6 +262,18 @@ describe('core discovery', () => {
     expect(node.core.status().peers).to.equal(2);
   });
 
+  it('asks who comes after everybody was lost as soon as it asked the first ones', () => {
+    const net = createNet();
+    const node = net.node('n', { parameters: quiet });
+    const first = net.puppet('p').dial(node, persistent);
+    net.run(75_000);
+    expect(first.of('peer_request'), 'an ever rarer question').to.have.length.within(4, 10);
+    first.close(1000);
+    const second = net.puppet('q').dial(node, persistent);
+    net.run(1_500);
+    expect(second.of('peer_request')).to.have.length(1);
+  });
+
   it('lists only nodes that were met, not the asker, and at most 50', () => {
     const net = createNet();
     const node = net.node('n', { parameters: quiet });

@@ -84,13 +84,25 @@ describe('the routing table (§5)', () => {
     routing.dialFailed(idAt(0, 1));
     expect(routing.heardOf(idAt(0, 1), 'right:1', 0)).to.equal(true);
     expect(routing.get(idAt(0, 1))).to.include({ address: 'right:1', dialFailed: false });
-    routing.met(idAt(0, 1), null, 5);
+    routing.met(idAt(0, 1), 'own:1', 5);
     expect(routing.heardOf(idAt(0, 1), 'right:1', 0)).to.equal(false);
-    expect(routing.get(idAt(0, 1))).to.include({ address: null, verified: true, seenAtMs: 5 });
+    expect(routing.get(idAt(0, 1))).to.include({ address: 'own:1', verified: true, seenAtMs: 5 });
     routing.forget(idAt(0, 1));
     routing.forget(idAt(0, 1));
     expect(routing.get(idAt(0, 1))).to.equal(undefined);
     expect(routing.heardOf(idAt(0, 1), 'right:1', 0)).to.equal(true);
+  });
+
+  it('gives no place to who has no address, and believes nobody else’s word of one', () => {
+    const routing = table(2);
+    for (let i = 0; i < 5; i++) expect(routing.met(idAt(0, i), null, 0)).to.equal(false);
+    expect(routing.size).to.equal(0);
+    expect(routing.heardOf(idAt(0, 1), 'host:1', 0)).to.equal(false);
+    for (const i of [5, 6]) expect(routing.heardOf(idAt(0, i), `host:${i}`, 0)).to.equal(true);
+    expect(routing.met(idAt(0, 5), null, 0)).to.equal(false);
+    expect(ids(routing)).to.deep.equal([idAt(0, 6)]);
+    expect(routing.met(idAt(0, 1), 'host:1', 0)).to.equal(true);
+    expect(ids(routing)).to.deep.equal([1, 6].map((i) => idAt(0, i)));
   });
 
   it('lists at most 50, met, answering, with an address, not the asker', () => {
