@@ -1,5 +1,5 @@
 /**
- * Anti-entropy (§8), the asking side: walking a peer's prefix tree where it differs from a set of ours. It owns the rounds and
+ * Anti-entropy (§8), the asking side: walking a peer's prefix tree where it differs from a set of ours. It owns the pulls and
  * the walks; checkpoints use the same walk at their own roots. It must not know how items are fetched.
  */
 import type { Deadline } from './deadlines.ts';
@@ -23,6 +23,9 @@ const walkWindow = 6;
 const wantedAtOnce = 1000;
 const answerMs = 10_000;
 const rememberedRoots = 256;
+/** Before there were answers, and how much each counts. */
+const unknownAnswerMs = 1000;
+const answerWeight = 1 / 4;
 /** Then a pull looks at one of the subtrees that differ, into all of them only so often, and leaves gossip so long. */
 const sparseSubtrees = 1;
 const wholeEveryMs = 2000;
@@ -67,6 +70,8 @@ export interface PeerReconciling {
 export interface ReconcilingState {
   /** Monotonic ms of the last pull that looked everywhere. */
   wholeAtMs: number;
+  /** What the first answer of a pull took lately, on average. */
+  usualAnswerMs: number;
   /** Roots that this node had, as far as it told peers of them; oldest first, at most `rememberedRoots`. */
   readonly formerRoots: Set<string>;
   /** Peers to be pulled from in turn, oldest first; `taken`: one of them is asked now. */
@@ -82,6 +87,7 @@ export interface SeenRoot {
 export function createReconciling(): ReconcilingState {
   return {
     wholeAtMs: Number.NEGATIVE_INFINITY,
+    usualAnswerMs: unknownAnswerMs,
     formerRoots: new Set(),
     turns: { line: new Map(), taken: null },
   };
@@ -95,22 +101,6 @@ export interface Roots {
 
 export function createPeerReconciling(): PeerReconciling {
   return { pull: null, asked: null, answered: null, turnDue: null };
-}
-
-/** "Every 1 s a node does so with one random peer that has `sync`." */
-export function scheduleRounds(node: NodeState): void {
-  const everyMs = node.parameters.antiEntropyIntervalMs;
-  if (everyMs === 0) return;
-  const round = () => {
-    if (node.stopped) return;
-    node.deadlines.at(node.nowMs + everyMs, round);
-    const peers = node.persistent.filter((link) => link.syncs && !link.peer.reconciling.pull);
-    const [link] = pickRandom(node, peers, 1);
-    if (!link) return;
-    node.counters.antiEntropyRounds++;
-    pull(node, link);
-  };
-  node.deadlines.at(node.nowMs + everyMs * node.world.random(), round);
 }
 
 /** The root now, to be told to a peer. */
@@ -144,6 +134,8 @@ export function pull(node: NodeState, link: Link, whenEnded: () => void = () => 
     top: null,
     answeredRoot: (theirs, count) => {
       reconciling.answered = { mine: mineAtStart, theirs, atMs: node.nowMs };
+      node.reconciling.usualAnswerMs +=
+        answerWeight * (node.nowMs - askedAtMs - node.reconciling.usualAnswerMs);
       isOnItsWay = isMostlyOnItsWay(node, count);
       graceMs = Math.min(
         longestGraceMs,

@@ -3,6 +3,7 @@
 import type { Mutant } from '../mutant.ts';
 
 const reconcile = 'node/core/reconcile.ts';
+const rounds = 'node/core/rounds.ts';
 const answers = 'node/core/digest-answers.ts';
 const tree = 'node/core/tree.ts';
 
@@ -10,7 +11,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'rounds-never',
     kills: ['AEN-01', 'AEN-08'],
-    file: reconcile,
+    file: rounds,
     find: 'if (everyMs === 0) return;',
     replace: 'if (everyMs >= 0) return;',
     note: 'has no rounds of anti-entropy',
@@ -19,7 +20,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'rounds-first-peer',
     kills: ['AEN-01'],
-    file: reconcile,
+    file: rounds,
     find: 'const [link] = pickRandom(node, peers, 1);',
     replace: 'const [link] = peers;',
     note: 'always has its rounds with the oldest peer',
@@ -27,7 +28,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'rounds-in-turn',
     kills: ['AEN-01'],
-    file: reconcile,
+    file: rounds,
     find: 'const [link] = pickRandom(node, peers, 1);',
     replace: 'const link = peers[node.counters.antiEntropyRounds % Math.max(1, peers.length)];',
     note: 'has its rounds with the peers in turn',
@@ -35,7 +36,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'rounds-ten-seconds',
     kills: ['AEN-01'],
-    file: reconcile,
+    file: rounds,
     find: 'const everyMs = node.parameters.antiEntropyIntervalMs;',
     replace: 'const everyMs = node.parameters.antiEntropyIntervalMs * 10;',
     note: 'has a round every 10 s',
@@ -43,7 +44,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'rounds-all-peers',
     kills: ['AEN-01'],
-    file: reconcile,
+    file: rounds,
     find: 'node.counters.antiEntropyRounds++;\n    pull(node, link);',
     replace: 'node.counters.antiEntropyRounds++;\n    for (const each of peers) pull(node, each);',
     note: 'has its rounds with all peers at once',
@@ -51,7 +52,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'rounds-without-sync',
     kills: ['AEN-01'],
-    file: reconcile,
+    file: rounds,
     find: '(link) => link.syncs && !link.peer.reconciling.pull',
     replace: '(link) => !link.peer.reconciling.pull',
     note: 'has rounds with peers that have no sync',

@@ -179,7 +179,7 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: discovery,
-        find: '  node.deadlines.at(node.nowMs + delayMs, () => {\n    if (node.stopped) return;\n    const isShort',
+        find: '  node.askPeersDue = node.deadlines.at(node.nowMs + delayMs, () => {\n    if (node.stopped) return;\n    const isShort',
         replace:
           '  node.deadlines.at(node.nowMs + 600, () => {\n    if (node.stopped) return;\n    const isShort',
       },

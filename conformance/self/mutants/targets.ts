@@ -16,7 +16,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'spreads-in-slow-rounds',
     kills: ['MET-02', 'MET-03'],
-    file: 'node/core/announce.ts',
+    file: 'node/core/rounds.ts',
     find: 'return pickRandom(node, eligible, node.parameters.fanout);',
     replace: 'return eligible.slice(0, 1);',
     also: [

@@ -50,6 +50,21 @@ describe('core anti-entropy', () => {
     expect(requests(link)).to.have.length(before);
   });
 
+  it('soon comes to the one peer that answers, where nine are silent', () => {
+    const took = Array.from({ length: 20 }, (_, nth) => {
+      const { net, node, puppets } = setUp(10, { antiEntropyIntervalMs: 1000, peerTimeoutMs: 900_000 });
+      for (const puppet of puppets) serve(puppet, []);
+      net.run(10_000 + nth * 137);
+      const item = net.puppet('author').item('commit');
+      for (const puppet of puppets) puppet.answer = () => {};
+      serve(puppets[nth % 10]!, [item]);
+      const sinceMs = net.nowMs;
+      net.until(() => holds(node, item), 11_000, 'a round with the one that answers');
+      return net.nowMs - sinceMs;
+    });
+    expect(Math.max(...took)).to.be.below(4000);
+  });
+
   for (const [ttl, isTold] of [
     [1, false],
     [0, true],
