@@ -16,12 +16,12 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'spreads-in-slow-rounds',
     kills: ['MET-02', 'MET-03'],
-    file: 'node/core/rounds.ts',
+    file: 'node/core/announce.ts',
     find: 'return pickRandom(node, eligible, node.parameters.fanout);',
     replace: 'return eligible.slice(0, 1);',
     also: [
       {
-        file: 'node/core/reconcile.ts',
+        file: 'node/core/rounds.ts',
         find: 'const everyMs = node.parameters.antiEntropyIntervalMs;',
         replace: 'const everyMs = node.parameters.antiEntropyIntervalMs * 15;',
       },
