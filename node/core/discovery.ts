@@ -139,7 +139,7 @@ function repeatRequests(node: NodeState, delayMs: number, early: number): void {
     if (node.stopped) return;
     const isShort = node.persistent.length < node.parameters.targetPeers;
     const rested = node.persistent.filter((link) => node.nowMs - link.askedPeersAtMs >= firstRepeatMs);
-    const listening = rested.filter((link) => node.routing.get(link.peer.nodeId)?.address);
+    const listening = rested.filter((link) => node.routing.get(link.peer.nodeId));
     const [link] = isShort ? pickRandom(node, listening.length > 0 ? listening : rested, 1) : [];
     if (link && node.ownLimits.waitMs(link.peer.nodeId, 'query', node.nowMs) === 0) {
       node.ownLimits.count(link.peer.nodeId, 'query', node.nowMs);
