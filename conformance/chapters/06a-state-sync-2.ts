@@ -9,6 +9,7 @@ import { type Item, type ItemSet, itemOf, itemSet } from '../../harness/wire/ite
 import type { JsonObject } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import { childHashes } from '../../harness/wire/tree.ts';
+import type { Joined } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import {
   adopts,
@@ -142,37 +143,56 @@ export const rows: readonly Requirement[] = [
 
 /** The very checkpoint whose signature one peer spoiled is adopted from another. */
 async function fromAnother(stage: Stage): Promise<void> {
+  stage.bench.step('a checkpoint whose first teller spoils it');
   const good = checkpointOn(stage);
-  const spoiled = { ...good, signature: flippedBit(String(good.signature), 600) };
-  // Whoever is tried next may be the honest one, before it has announced anything: it must not be found without.
+  const liar = await askedFor(stage, good);
+  // Whoever is tried next may be the honest one, before it has announced anything: it must not be found without. Not sooner:
+  // a poll for the latest would find it there, and nobody would ask the liar.
   stage.honest.manners.checkpoints.push(good);
-  const liar = await offered(stage, { what: 'a checkpoint with a spoiled signature', checkpoint: spoiled });
+  answerSpoiled(liar, good);
+  await liar.fence();
   await adopts(stage, good);
   liar.destroy();
 }
 
 /** "another peer is tried": two have announced a checkpoint, and the one that was asked first spoils it. */
 async function fromBoth(stage: Stage): Promise<void> {
-  const { bench, node, items, observer, honest } = stage;
+  const { bench, observer, honest } = stage;
   bench.step('a checkpoint that two peers announced, and the first one spoils');
   const good = checkpointOn(stage, { height: stage.height + 1 });
   const hash = String(good.hash);
-  const spoiled = { ...good, signature: flippedBit(String(good.signature), 600) };
-  const liar = await (await bench.puppet(`liar-of-two-${stage.height}`)).peer(node, { manners: { items } });
-  liar.manners.answerStateSync = false;
-  offer(liar, spoiled);
-  await bench.waitFor('question for it', 10_000, () => wasAskedFor(liar, hash));
+  const liar = await askedFor(stage, good);
   offer(honest, good);
   await honest.fence();
-  const isQuestion = (m: Message): boolean => m.payload?.checkpoint_hash === hash;
-  for (const { id } of liar.seen((m) => m.type === 'state_sync' && isQuestion(m)))
-    liar.send('state_sync', stateSyncResponse(id, spoiled));
+  answerSpoiled(liar, good);
   await untilStandingOn(bench, observer, hash, 7_000);
   stage.height += 1;
   stage.hash = hash;
   if (stage.stands !== null) stage.before.push(stage.stands);
   stage.stands = good;
   liar.destroy();
+}
+
+/** A new peer that has announced a spoiled copy of the checkpoint and was asked for it; it has not answered yet. */
+async function askedFor(stage: Stage, good: JsonObject): Promise<Joined> {
+  const { bench, node, items } = stage;
+  const hash = String(good.hash);
+  const puppet = await bench.puppet(`spoiler-of-${hash.slice(0, 8)}`);
+  const liar = await puppet.peer(node, { manners: { items, answerStateSync: false } });
+  offer(liar, spoiledCopy(good));
+  await bench.waitFor('question for it', 10_000, () => wasAskedFor(liar, hash));
+  return liar;
+}
+
+const spoiledCopy = (good: JsonObject): JsonObject => ({
+  ...good,
+  signature: flippedBit(String(good.signature), 600),
+});
+
+function answerSpoiled(liar: Joined, good: JsonObject): void {
+  const isQuestion = (m: Message): boolean => m.payload?.checkpoint_hash === good.hash;
+  for (const { id } of liar.seen((m) => m.type === 'state_sync' && isQuestion(m)))
+    liar.send('state_sync', stateSyncResponse(id, spoiledCopy(good)));
 }
 
 /** "valid items stay": of a checkpoint over a good and a bad new item the good one is held. */
