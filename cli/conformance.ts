@@ -34,6 +34,7 @@ const flags = {
   'write-baseline': { type: 'string' },
   reason: { type: 'string' },
   seed: { type: 'string' },
+  thorough: { type: 'boolean' },
   quiet: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -48,11 +49,12 @@ type Flags = {
 
 const usage = `npm run conformance -- [--command CMD | --image REF | --address HOST:PORT --ca DIR] [--only GLOB[,GLOB…]] [--level must|should]
                        [--out DIR] [--baseline FILE] [--write-baseline FILE --reason TEXT] [--seed N] [--quiet]
-                       [--engine auto|process|docker]
+                       [--engine auto|process|docker] [--thorough]
 npm run conformance -- list
 
 Default target: the reference node. CMD is started by us with CLE_CONFIG in its environment, as often as needed; so are
 containers of REF, with their files under /cle (docs/containers.md). --engine docker puts the reference node into a container.
+--thorough: rows take the sizes and waits that their requirements name (100 kills, 40 nodes, windows of 60 and 600 s), 11 min.
 exit 0: all M rows pass (or as the baseline says) · 1: not · 2: wrong use · 3: could not be judged`;
 
 /** The command; resolves with its exit code. Throws UsageError where the command line is wrong. */
@@ -113,6 +115,7 @@ function optionsOf(values: Flags, selection: Selection): RunOptions {
   return {
     selection,
     seed,
+    thorough: values.thorough === true,
     outDir,
     baseline: values.baseline ?? null,
     writeBaseline: file === undefined ? null : { file, reason: values.reason! },

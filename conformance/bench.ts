@@ -20,6 +20,8 @@ import type { TranscriptLine } from './transcript.ts';
 export interface RunContext {
   readonly target: Target;
   readonly seed: number;
+  /** `--thorough`: rows that can take the sizes and waits which their requirements name do. */
+  readonly thorough: boolean;
   readonly host: HostWatch;
   readonly watch: Watch;
 }
@@ -27,6 +29,8 @@ export interface RunContext {
 export interface Bench {
   readonly row: Requirement;
   readonly seed: number;
+  /** The row is to take the sizes and waits that its requirement names, at the price that its `thorough` says. */
+  readonly thorough: boolean;
   /** Seeded by the run's seed and the row's id. */
   readonly random: Rng;
   readonly target: Target;
@@ -156,6 +160,7 @@ function benchOf(state: State): Bench {
   const bench: Bench = {
     row,
     seed: context.seed,
+    thorough: context.thorough,
     random,
     target: context.target,
     watch: context.watch,

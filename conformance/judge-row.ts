@@ -164,7 +164,10 @@ async function inView(
 }
 
 function resultOf(row: Requirement, context: RunContext, outcome: Outcome, durationMs: number): Result {
-  const flags = context.target.flags === '' ? '' : `${context.target.flags} `;
+  const flags = [context.target.flags, context.thorough && row.thorough !== undefined ? '--thorough' : '']
+    .filter((flag) => flag !== '')
+    .map((flag) => `${flag} `)
+    .join('');
   return {
     ...outcome,
     id: row.id,

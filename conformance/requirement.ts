@@ -47,6 +47,11 @@ export interface Requirement {
   /** Default: durationHintMs · 1.5 + 15 000. A row that is not through by then fails with the step it waited in. */
   limitMs?: number;
   /**
+   * What the row costs with `--thorough`, where it takes the sizes and waits that the requirement names (`bench.thorough`) and
+   * that a run of 100 s has no room for. Without it a row is the same in both.
+   */
+  thorough?: { durationHintMs: number; limitMs: number; cpu?: number };
+  /**
    * Resolves with the outcome; undefined is a pass with the reading as reason. A chai AssertionError is a fail, `Judged`
    * is what it says, anything else thrown is a defect of the suite and makes the row inconclusive.
    */

@@ -31,6 +31,8 @@ import { type TranscriptLine, writeTranscript } from './transcript.ts';
 export interface RunOptions {
   selection: Selection;
   seed: number;
+  /** Rows that can take the sizes and waits which their requirements name do. */
+  thorough: boolean;
   outDir: string;
   baseline: string | null;
   /** Write what fails now as a new baseline, for this reason. */
@@ -57,11 +59,18 @@ export async function runConformance(
 ): Promise<Summary> {
   const whole = register ?? (await loadRegister());
   const { rows, catalogue } = whole;
-  const chosen = select(rows, options.selection);
+  const picked = select(rows, options.selection);
+  const chosen = options.thorough ? picked.map(thoroughly) : picked;
   const entries = options.baseline === null ? [] : readBaseline(options.baseline);
   const startedAt = performance.now();
   const host = watchHost(() => target.pids());
-  const context: RunContext = { target, seed: options.seed, host, watch: createWatch() };
+  const context: RunContext = {
+    target,
+    seed: options.seed,
+    thorough: options.thorough,
+    host,
+    watch: createWatch(),
+  };
   terminal.started(chosen.length, target.description, options.seed);
   const gaps = gapsOf(whole, options.selection);
   for (const gap of gaps) terminal.note(gap);
@@ -94,6 +103,7 @@ export async function runConformance(
     ...judge(results, problems, crashes, gaps),
     target: target.description,
     seed: options.seed,
+    thorough: options.thorough,
     counts: countsOf(results),
     results,
     baselineProblems: problems,
@@ -105,6 +115,11 @@ export async function runConformance(
   if (options.writeBaseline !== null)
     writeBaseline(options.writeBaseline.file, results, options.today, options.writeBaseline.reason);
   return summary;
+}
+
+/** The row at the price of its full sizes and waits. */
+export function thoroughly(row: Requirement): Requirement {
+  return row.thorough === undefined ? row : { ...row, ...row.thorough };
 }
 
 /** Why a run of everything would not be one of everything. Whoever picks rows gets what they picked. */

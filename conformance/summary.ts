@@ -22,6 +22,7 @@ export interface Summary {
   because: string;
   target: string;
   seed: number;
+  thorough: boolean;
   counts: Record<Verdict, number>;
   results: readonly Result[];
   baselineProblems: readonly BaselineProblem[];

@@ -7,6 +7,7 @@ import type { Bench } from '../bench.ts';
 import type { Joined, Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import { fill, hashesOf, isRound, itemsOf, quickRounds, reached, rootOf } from '../states.ts';
+import { wideRequests, wideTree } from '../wide-tree.ts';
 
 export const rows: readonly Requirement[] = [
   {
@@ -16,12 +17,13 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: 'walks down where hashes differ,\nat most 10 000 requests, and requests what it lacks',
     reading:
-      'A node that shares 13 of a peer’s 20 items asks for exactly the other 7 and ends with all; beyond 500 items it goes down only where the hashes differ.',
-    mutants: ['pull-nothing', 'pull-everything', 'pull-lists-only', 'walk-everywhere'],
+      'A node that shares 13 of a peer’s 20 items asks for exactly the other 7 and ends with all; beyond 500 items it goes down only where the hashes differ. With --thorough a walk through two million hashes ends after 10 000 requests.',
+    mutants: ['pull-nothing', 'pull-everything', 'pull-lists-only', 'walk-everywhere', 'walk-to-the-end'],
     needs: [],
     durationHintMs: 5_000,
     limitMs: 60_000,
     cpu: 0.6,
+    thorough: { durationHintMs: 40_000, limitMs: 400_000, cpu: 1 },
     test: async (bench) => {
       const node = await bench.node();
       const [author, holder, watcher] = await bench.puppets(3);
@@ -50,7 +52,11 @@ export const rows: readonly Requirement[] = [
         held: before,
         only: isFresh ? digit : null,
       });
-      return pass(`7 of 20 and ${lacking.length} of ${all.length} items were asked for, no other one`);
+      const canWalk = bench.thorough && bench.target.abilities.has('start');
+      const walked = canWalk ? `; ${await walkWithoutEnd(bench)}` : '';
+      return pass(
+        `7 of 20 and ${lacking.length} of ${all.length} items were asked for, no other one${walked}`,
+      );
     },
   },
   {
@@ -109,6 +115,34 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+/** Whoever counts the first question apart, or the last ones in flight, is not wrong by them. */
+const mostQuestions = 10_100;
+
+/** A peer with more to walk through than a walk may ask: one walk, begun by its own question, ends by the bound. */
+async function walkWithoutEnd(bench: Bench): Promise<string> {
+  bench.step('a walk through two million hashes');
+  const parameters = { anti_entropy_interval_s: 0, checkpoint_interval_s: 0, bytes_per_second: 100_000_000 };
+  const node = await bench.node({ parameters });
+  const puppet = await bench.puppet('wide', { unrecorded: true });
+  const tree = wideTree();
+  const peer = await puppet.peer(node, { manners: { items: { ...puppet.items, ...tree } } });
+  const asker = await (await bench.puppet('beside', { unrecorded: true })).join(node);
+  let questions = 0;
+  let lastAt = performance.now();
+  peer.onMessage((message) => {
+    if (message.type !== 'sync_digest' || message.requestId !== null) return;
+    questions += 1;
+    lastAt = performance.now();
+  });
+  peer.send('sync_digest', digestRequest(tree.root(), 2 ** 21));
+  await bench.waitFor('end of the walk', 300_000, async () => {
+    await asker.fence(30_000);
+    return questions > mostQuestions || performance.now() - lastAt > 5_000;
+  });
+  if (questions > mostQuestions) fail(`one walk made more than 10 000 of the ${wideRequests} requests`);
+  return `a walk of ${wideRequests} requests ended after ${questions}`;
+}
 
 /** A peer that holds more: what the node asks it for, and where it goes down. */
 async function reconcile(

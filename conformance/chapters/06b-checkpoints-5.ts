@@ -16,6 +16,8 @@ import type { NodeUnderTest } from '../target.ts';
 
 /** Rules whose hashes alone are more than 60 000 bytes of a message. */
 const manyRules = 860;
+/** As many as the requirement says, with --thorough. */
+const allRules = 1_000;
 
 export const rows: readonly Requirement[] = [
   {
@@ -32,10 +34,12 @@ export const rows: readonly Requirement[] = [
     durationHintMs: 9_000,
     limitMs: 90_000,
     cpu: 0.9,
+    thorough: { durationHintMs: 12_000, limitMs: 120_000 },
     test: async (bench) => {
+      const count = bench.thorough ? allRules : manyRules;
       const node = await bench.node({ parameters: still });
       const agents = await bench.puppets(3, 'agent');
-      const rules = Array.from({ length: manyRules }, () => ruleHash(bench.uuid()));
+      const rules = Array.from({ length: count }, () => ruleHash(bench.uuid()));
       const items = agents.flatMap((agent) => rules.map((rule) => agent.commit({ rule_hash: rule })));
       const stage = await setStage(bench, node, items);
       await adopts(stage, inTransit(checkpointOn(stage)), 60_000);
@@ -52,7 +56,7 @@ export const rows: readonly Requirement[] = [
         inTransit(checkpointOn(stage, { height: stage.height + 2 })),
       );
       return pass(
-        `${manyRules} accepted rules: adopted without them, handed on without them, false hashes refused`,
+        `${count} accepted rules: adopted without them, handed on without them, false hashes refused`,
       );
     },
   },

@@ -9,6 +9,7 @@ export function conformanceJson(summary: Summary): string {
     because: summary.because,
     target: summary.target,
     seed: summary.seed,
+    thorough: summary.thorough,
     wall_ms: Math.round(summary.wallMs),
     counts: summary.counts,
     host: summary.host,

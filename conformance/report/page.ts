@@ -97,7 +97,7 @@ function head(summary: Summary): string {
   );
   const facts: [string, string][] = [
     ['target', summary.target],
-    ['seed', String(summary.seed)],
+    ['seed', `${summary.seed}${summary.thorough ? ', thorough' : ''}`],
     ['wall time', readableMs(summary.wallMs)],
     ...readableFacts(summary.host),
   ];

@@ -112,7 +112,7 @@ function closing(summary: Summary, outDir: string): string {
     skipped === 0
       ? ''
       : pico.dim(`  ${skipped} rows do not apply to this target (first: ${firstSkipped(summary)})\n`);
-  return `\n${colour(pico.bold(summary.verdict))} ${summary.because}\n  ${counts} · ${(summary.wallMs / 1000).toFixed(1)} s · seed ${summary.seed}\n${applicable}  ${outDir}\n`;
+  return `\n${colour(pico.bold(summary.verdict))} ${summary.because}\n  ${counts} · ${(summary.wallMs / 1000).toFixed(1)} s · seed ${summary.seed}${summary.thorough ? ' · thorough' : ''}\n${applicable}  ${outDir}\n`;
 }
 
 function firstSkipped(summary: Summary): string {

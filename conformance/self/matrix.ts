@@ -8,7 +8,7 @@ import type { RunContext } from '../bench.ts';
 import { createWatch } from '../monitors.ts';
 import { controls } from '../register.ts';
 import type { Requirement, Result, Verdict } from '../requirement.ts';
-import { judgeRows } from '../run.ts';
+import { judgeRows, thoroughly } from '../run.ts';
 import { schedule } from '../schedule.ts';
 import { openCommandTarget } from '../target-command.ts';
 import { mutantCommand, trivialCommand } from './build.ts';
@@ -163,7 +163,13 @@ async function judgeMutant(
   const about = { id: mutant.id, note: mutant.note, kills: mutant.kills };
   try {
     const command = await mutantCommand(mutant);
-    const results = await judgeCommand(command, mutant.id, [...named, ...others], options.seed);
+    const results = await judgeCommand(
+      command,
+      mutant.id,
+      [...named, ...others],
+      options.seed,
+      mutant.thorough,
+    );
     const verdictOf = new Map(results.map((result) => [result.id, result.verdict]));
     const escaped = mutant.kills.filter((id) => !red.has(verdictOf.get(id) ?? 'inconclusive'));
     const spared = [...mutant.kills, ...(mutant.mayBreak ?? [])].map(rowPattern);
@@ -211,6 +217,7 @@ async function judgeCommand(
   description: string,
   rows: readonly Requirement[],
   seed: number,
+  thorough = false,
 ): Promise<Result[]> {
   const target = await openCommandTarget({
     command: { argv },
@@ -221,8 +228,9 @@ async function judgeCommand(
   });
   const host = watchHost(() => target.pids());
   try {
-    const context: RunContext = { target, seed, host, watch: createWatch() };
-    const judged = await Promise.all(judgeRows(rows, context, undefined, undefined, 0).values());
+    const context: RunContext = { target, seed, thorough, host, watch: createWatch() };
+    const sized = thorough ? rows.map(thoroughly) : rows;
+    const judged = await Promise.all(judgeRows(sized, context, undefined, undefined, 0).values());
     return judged.map(({ result }) => result);
   } finally {
     host.stop();

@@ -25,6 +25,8 @@ export interface Mutant extends Patch {
   note: string;
   /** Further replacements that the fault needs. */
   also?: readonly Patch[];
+  /** Shows only where a row takes the sizes and waits that its requirement names: judged with `--thorough`. */
+  thorough?: boolean;
   /** In the fixed part that CI builds and judges in every run. */
   ci?: boolean;
   /** Rows that this fault rightly breaks besides those it must be caught by; they say nothing of specificity. */

@@ -45,6 +45,7 @@ async function judged(rows: readonly Requirement[], target: Target, outDir: stri
   const options = {
     selection: { only: [], level: null },
     seed: 1,
+    thorough: false,
     outDir,
     baseline: null,
     writeBaseline: null,

@@ -84,6 +84,15 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'walk-to-the-end',
+    kills: ['AEN-04'],
+    file: reconcile,
+    find: 'const walkRequests = 10_000;',
+    replace: 'const walkRequests = 1_000_000;',
+    note: 'walks as many requests as a tree takes',
+    thorough: true,
+  },
+  {
     id: 'walk-endless',
     kills: ['AEN-06'],
     file: reconcile,

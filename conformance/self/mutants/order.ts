@@ -253,6 +253,15 @@ export const mutants: readonly Mutant[] = [
     note: 'remembers message ids for 30 s',
   },
   {
+    id: 'ids-for-five-minutes',
+    kills: ['SIG-09'],
+    file: seen,
+    find: 'const messageLifeMs = 600_000;',
+    replace: 'const messageLifeMs = 300_000;',
+    note: 'remembers message ids for 300 s, though a message may come again in time for 600',
+    thorough: true,
+  },
+  {
     id: 'ids-forgotten-with-last-connection',
     kills: ['SIG-09'],
     file: 'node/core/handshake.ts',
