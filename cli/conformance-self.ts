@@ -13,15 +13,17 @@ import { root } from '../conformance/self/build.ts';
 import { behaviours, escapes, killMatrix, type MatrixOptions } from '../conformance/self/matrix.ts';
 import { loadMutants, type Mutant, mutantProblems } from '../conformance/self/mutant.ts';
 import { killMatrixHtml } from '../conformance/self/page.ts';
+import { rng } from '../harness/rng.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import { exitWith } from './exit.ts';
 import { makeOutFolder } from './out-folder.ts';
 
-const usage = `npm run conformance:self -- [--part ci|full] [--only GLOB[,GLOB…]] [--trivial NAME[,NAME…]|none] [--unrelated none|short|all]
+const usage = `npm run conformance:self -- [--part ci|full] [--only GLOB[,GLOB…]] [--trivial NAME[,NAME…]|none] [--unrelated none|short|all|N]
                             [--jobs N] [--seed N] [--out DIR]
 npm run conformance:self -- list
 
-ci: the mutants marked so, against their rows, and two trivial nodes. full: everything (nightly).`;
+ci: the mutants marked so, against their rows, and two trivial nodes. full: everything (nightly).
+--unrelated: rows of other groups that a mutant must leave green; N: so many of the short ones, drawn for each by the seed.`;
 
 /** Rows of at most this length are cheap enough to show that a fault elsewhere leaves them green. */
 const shortMs = 4_000;
@@ -98,11 +100,8 @@ function parsed(argv: readonly string[]): { values: Flags; positionals: string[]
 
 function optionsOf(values: Flags, all: readonly Mutant[], rows: readonly Requirement[]): MatrixOptions {
   const part = oneOf('--part', values.part ?? 'full', ['ci', 'full'] as const);
-  const unrelated = oneOf('--unrelated', values.unrelated ?? (part === 'ci' ? 'none' : 'short'), [
-    'none',
-    'short',
-    'all',
-  ] as const);
+  const seed = whole('--seed', values.seed ?? '1');
+  const unrelated = unrelatedOf(values.unrelated ?? (part === 'ci' ? 'none' : 'short'), rows, seed);
   const globs = values.only?.split(',') ?? [];
   const chosen = all.filter((mutant) =>
     globs.length === 0 ? part === 'full' || mutant.ci === true : globs.some((glob) => matches(glob, mutant)),
@@ -117,18 +116,13 @@ function optionsOf(values: Flags, all: readonly Mutant[], rows: readonly Require
       `${unwritten[0]!.id} is to be killed by ${unwritten[0]!.kills.join(', ')}, which is not written`,
     );
   return {
-    seed: whole('--seed', values.seed ?? '1'),
+    seed,
     part,
     mutants: chosen,
     allMutants: all,
     trivial,
     rows,
-    unrelated: (mutant) =>
-      unrelated === 'none'
-        ? []
-        : rows.filter(
-            (row) => unrelatedTo(mutant, row) && (unrelated === 'all' || row.durationHintMs <= shortMs),
-          ),
+    unrelated,
     atOnce: whole('--jobs', values.jobs ?? '4'),
     onMutant: (outcome) => {
       const mark = outcome.killed ? pico.green('killed ') : pico.red('ESCAPED');
@@ -143,6 +137,19 @@ function optionsOf(values: Flags, all: readonly Mutant[], rows: readonly Require
       console.log(`${mark} the ${outcome.behaviour} node ${outcome.problem ?? outcome.passes.join(' ')}`);
     },
   };
+}
+
+/** Which rows besides its own a mutant is judged by. */
+function unrelatedOf(text: string, rows: readonly Requirement[], seed: number): MatrixOptions['unrelated'] {
+  const short = rows.filter((row) => row.durationHintMs <= shortMs);
+  const others = (mutant: Mutant, from: readonly Requirement[]): Requirement[] =>
+    from.filter((row) => unrelatedTo(mutant, row));
+  if (text === 'none') return () => [];
+  if (text === 'short') return (mutant) => others(mutant, short);
+  if (text === 'all') return (mutant) => others(mutant, rows);
+  const count = /^\d+$/.test(text) ? whole('--unrelated', text) : 0;
+  if (count === 0) throw new UsageError(`--unrelated ${text}: there are none, short, all, or a number`);
+  return (mutant) => rng(seed, 'unrelated', mutant.id).shuffle(others(mutant, short)).slice(0, count);
 }
 
 /** A row of another group: one fault may well show in several rows of one. */
