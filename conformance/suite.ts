@@ -44,6 +44,8 @@ export function runMocha(
   return new Promise((resolve) => {
     const runner = mocha.run(() => {
       const { passes = 0, failures = 0, pending = 0 } = runner.stats ?? {};
+      // It would go on listening for what nobody catches in this process.
+      setImmediate(() => runner.dispose());
       resolve({ passes, failures, pending });
     });
   });

@@ -1,69 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { assert, expect } from 'chai';
 import { runsRoot } from '../../harness/run-record.ts';
 import type { Bench } from '../bench.ts';
-import { readCatalogue } from '../catalogue.ts';
 import { refusedWithTwin } from '../expect.ts';
-import { openTerminal } from '../report/terminal.ts';
-import { fail, inconclusive, late, pass, type Requirement, type Verdict } from '../requirement.ts';
-import { runConformance } from '../run.ts';
-import { mutantCommand, trivialCommand } from '../self/build.ts';
-import type { Summary } from '../summary.ts';
+import { fail, inconclusive, late, pass } from '../requirement.ts';
+import { trivialCommand } from '../self/build.ts';
 import type { Target } from '../target.ts';
-import { openAddressTarget } from '../target-address.ts';
 import { openCommandTarget } from '../target-command.ts';
-
-const catalogue = readCatalogue();
-
-/** A made-up row under the id of a real one. */
-function row(
-  id: string,
-  test: (bench: Bench) => Promise<unknown>,
-  changes: Partial<Requirement> = {},
-): Requirement {
-  const { level, section, role } = catalogue.find((one) => one.id === id)!;
-  return {
-    id,
-    level,
-    section,
-    role,
-    quote: 'All messages are signed:',
-    reading: 'it is so',
-    mutants: ['x'],
-    needs: [],
-    durationHintMs: 100,
-    test: test as Requirement['test'],
-    ...changes,
-  };
-}
-
-async function judged(rows: readonly Requirement[], target: Target, outDir: string): Promise<Summary> {
-  const sink = new Writable({ write: (_chunk, _encoding, done) => done() }) as unknown as NodeJS.WriteStream;
-  const options = {
-    selection: { only: [], level: null },
-    seed: 1,
-    thorough: false,
-    outDir,
-    baseline: null,
-    writeBaseline: null,
-    today: '2026-01-01',
-  };
-  const terminal = openTerminal(sink, catalogue, false);
-  const summary = await runConformance(options, target, terminal, {
-    rows,
-    catalogue,
-    missing: [],
-    problems: [],
-  });
-  terminal.summary(summary, outDir);
-  return summary;
-}
-
-const verdictsOf = (summary: Summary): Record<string, Verdict> =>
-  Object.fromEntries(summary.results.map((result) => [result.id, result.verdict]));
+import { judged, row, verdictsOf } from './made-up.ts';
 
 describe('judging', function () {
   this.timeout(60_000);
@@ -260,90 +206,5 @@ describe('judging', function () {
     expect(() => process.kill(pid!, 0)).to.throw();
     expect(() => readFileSync(dataDir)).to.throw(/ENOENT/);
     expect(runsRoot()).to.be.a('string');
-  });
-});
-
-describe('an address as target', function () {
-  this.timeout(60_000);
-
-  it('is judged without being started: what it cannot give is not applicable', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'address-'));
-    const host = await openCommandTarget({
-      command: { argv: await mutantCommand(null) },
-      description: 'reference',
-      flags: '',
-      seed: 3,
-    });
-    try {
-      const { node } = await host.own('host', {}, () => {});
-      writeFileSync(join(folder, 'ca.crt'), host.authority.certificatePem);
-      writeFileSync(join(folder, 'ca.key'), host.authority.keyPem);
-      const target = await openAddressTarget({ address: node.address, caDir: folder, seed: 1 });
-      const joins = async (bench: Bench): Promise<unknown> => {
-        await (await bench.puppet('a')).peer(await bench.shared());
-        return pass('joined');
-      };
-      const alone = async (bench: Bench): Promise<unknown> => {
-        const own = await bench.node();
-        expect(own.nodeId).to.equal(node.nodeId);
-        expect(own.advertise).to.equal(node.advertise);
-        await bench.sleep(30, 'being alone');
-        return pass('alone');
-      };
-      const summary = await judged(
-        [
-          row('GRT-01', joins),
-          row('GRT-02', joins),
-          row('GRT-03', alone),
-          row('GRT-04', alone),
-          row('GRT-05', joins, { needs: ['restart'] }),
-          row('GRT-06', async (bench) => bench.node({ parameters: { fanout: 2 } })),
-          row('GRT-07', async (bench) => bench.nodes(2)),
-          row('GAL-01', async (bench) => {
-            const puppet = await bench.puppet('called');
-            const listener = await puppet.listen();
-            const peer = await bench.puppet('peer');
-            await peer.peer(await bench.node(), { peers: [puppet.entry] });
-            await listener.nextJoined(8_000);
-            return pass('it dialled back');
-          }),
-        ],
-        target,
-        folder,
-      );
-      expect(verdictsOf(summary)).to.deep.equal({
-        'GRT-01': 'pass',
-        'GRT-02': 'pass',
-        'GRT-03': 'pass',
-        'GRT-04': 'pass',
-        'GRT-05': 'not-applicable',
-        'GRT-06': 'not-applicable',
-        'GRT-07': 'not-applicable',
-        'GAL-01': 'pass',
-      });
-      await target.close();
-    } finally {
-      await host.close();
-      rmSync(folder, { recursive: true });
-    }
-  });
-
-  it('refuses what cannot be judged', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'address-'));
-    const refusal = (address: string): Promise<string> =>
-      openAddressTarget({ address, caDir: folder, seed: 1 }).then(
-        () => 'opened',
-        (error: Error) => `${error.name}: ${error.message}`,
-      );
-    try {
-      expect(await refusal('127.0.0.1:9')).to.match(/UsageError.*there is no ca.crt/);
-      writeFileSync(join(folder, 'ca.crt'), 'x');
-      expect(await refusal('127.0.0.1:9')).to.match(/UsageError.*there is no ca.key/);
-      writeFileSync(join(folder, 'ca.key'), 'x');
-      expect(await refusal('127.0.0.1:9')).to.match(/UsageError: --ca /);
-      expect(await refusal('nowhere')).to.match(/not of the form HOST:PORT/);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
   });
 });

@@ -1,38 +1,19 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { expect } from 'chai';
 import { nodeHash } from '../../harness/wire/tree.ts';
-import { readCatalogue } from '../catalogue.ts';
-import { openTerminal } from '../report/terminal.ts';
-import { pass, type Requirement } from '../requirement.ts';
-import { runConformance } from '../run.ts';
+import type { Bench } from '../bench.ts';
+import { pass } from '../requirement.ts';
 import { trivialCommand } from '../self/build.ts';
 import { openCommandTarget } from '../target-command.ts';
 import { wideRequests, wideTree } from '../wide-tree.ts';
+import { judged, row } from './made-up.ts';
 
-const catalogue = readCatalogue();
-const sink = new Writable({ write: (_chunk, _encoding, done) => done() }) as unknown as NodeJS.WriteStream;
-
-function row(id: string, changes: Partial<Requirement>): Requirement {
-  const { level, section, role } = catalogue.find((one) => one.id === id)!;
-  return {
-    id,
-    level,
-    section,
-    role,
-    quote: 'All messages are signed:',
-    reading: 'it is so',
-    mutants: ['x'],
-    needs: [],
-    durationHintMs: 100,
-    test: async (bench) => {
-      await bench.sleep(400, 'a while');
-      return pass(`${bench.thorough}`);
-    },
-    ...changes,
-  };
+/** Takes 400 ms and says which size it took. */
+async function aWhile(bench: Bench): Promise<unknown> {
+  await bench.sleep(400, 'taking its time');
+  return pass(`${bench.thorough}`);
 }
 
 describe('thorough', function () {
@@ -47,33 +28,28 @@ describe('thorough', function () {
       seed: 1,
     });
     const rows = [
-      row('GRT-01', { limitMs: 200, thorough: { durationHintMs: 400, limitMs: 5_000 } }),
-      row('GRT-02', { limitMs: 5_000 }),
+      row('GRT-01', aWhile, { limitMs: 200, thorough: { durationHintMs: 400, limitMs: 5_000 } }),
+      row('GRT-02', aWhile, { limitMs: 5_000 }),
     ];
-    const judged = async (thorough: boolean) => {
-      const options = {
-        selection: { only: [], level: null },
-        seed: 1,
-        thorough,
-        outDir,
-        baseline: null,
-        writeBaseline: null,
-        today: '2026-01-01',
-      };
-      const register = { rows, catalogue, missing: [], problems: [] };
-      const summary = await runConformance(options, target, openTerminal(sink, catalogue, true), register);
-      return summary.results.map(({ id, verdict, replay }) => ({ id, verdict, replay }));
+    const outcome = async (thorough: boolean) => {
+      const { results } = await judged(rows, target, outDir, { thorough });
+      return results.map(({ id, verdict, because, replay }) => ({ id, verdict, because, replay }));
     };
     const again = (id: string, flag = '') =>
       `npm run conformance -- --command 'x' ${flag}--only ${id} --seed 1`;
     try {
-      expect(await judged(false)).to.deep.equal([
-        { id: 'GRT-01', verdict: 'fail', replay: again('GRT-01') },
-        { id: 'GRT-02', verdict: 'pass', replay: again('GRT-02') },
+      expect(await outcome(false)).to.deep.equal([
+        {
+          id: 'GRT-01',
+          verdict: 'fail',
+          because: 'not through after 0 s, while taking its time',
+          replay: again('GRT-01'),
+        },
+        { id: 'GRT-02', verdict: 'pass', because: 'false', replay: again('GRT-02') },
       ]);
-      expect(await judged(true)).to.deep.equal([
-        { id: 'GRT-01', verdict: 'pass', replay: again('GRT-01', '--thorough ') },
-        { id: 'GRT-02', verdict: 'pass', replay: again('GRT-02') },
+      expect(await outcome(true)).to.deep.equal([
+        { id: 'GRT-01', verdict: 'pass', because: 'true', replay: again('GRT-01', '--thorough ') },
+        { id: 'GRT-02', verdict: 'pass', because: 'true', replay: again('GRT-02') },
       ]);
       expect(JSON.parse(readFileSync(join(outDir, 'conformance.json'), 'utf8')).thorough).to.equal(true);
     } finally {
