@@ -86,7 +86,8 @@ async function inOwnName(
         connection.sendText(here % 10 === 9 ? '{"forged":' : forge());
         sent += 1;
       }
-      if (performance.now() - begunAt > phaseMs && here < cutOffAfter) break;
+      // One connection is carried through, however slowly: that it is cut off is part of what is judged.
+      if (performance.now() - begunAt > phaseMs && here < cutOffAfter && cuts > 0) break;
       if (here >= 3 * cutOffAfter) {
         await cutOff(connection, here);
         break;
@@ -131,7 +132,7 @@ export const rows: readonly Requirement[] = [
     mutants: ['forged-verified-first', 'forged-never-cut-off', 'forged-stalls', 'accept-stalls'],
     needs: [],
     durationHintMs: 7_000,
-    limitMs: 60_000,
+    limitMs: 90_000,
     cpu: 0.75,
     test: async (bench) => {
       const node = await bench.node();
@@ -162,7 +163,7 @@ export const rows: readonly Requirement[] = [
         inOwnName(bench, forger, node, rate),
       );
       const figures = `${named.sent} forged messages in another’s name (${named.cuts} connections) and ${own.sent} in its own (${own.cuts} cut off): honest p95 ${named.p95} and ${own.p95} ms, ${typical.toFixed(1)} ms before`;
-      if (own.cuts === 0 && rate > 40) fail(`${own.sent} bad messages and never cut off`);
+      if (own.cuts === 0) fail(`${own.sent} bad messages and never cut off`);
       await accepted(honest[0]!, first!.commit());
       return pass(figures);
     },
