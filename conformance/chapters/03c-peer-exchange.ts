@@ -274,8 +274,8 @@ export const rows: readonly Requirement[] = [
       await aListens.close();
       const nobody = await refuse(bench, a!);
       await bench.waitFor('a dial of the peer that is gone', 20_000, () => nobody.accepts.length > 0);
-      lying.send('peer_exchange', peerExchange(lies));
-      await lying.fence();
+      await lying.close();
+      await (await liar!.peer(node, { peers: lies })).fence();
       const before = nobody.accepts.length;
       const misled = (): boolean => trapListens.attempts.length > 0;
       await bench.waitFor('another dial of it', 20_000, () => nobody.accepts.length > before || misled());

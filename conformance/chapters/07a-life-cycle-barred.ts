@@ -1,7 +1,7 @@
 /** § 7.1 Connection life cycle: who is not dialled again for how long after the close code with which it ended its connection. */
 
 import type { Connection } from '../../harness/wire/connection.ts';
-import { peerExchange } from '../../harness/wire/gossip.ts';
+
 import { dialled } from '../peer-lists.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import { reached } from '../states.ts';
@@ -33,7 +33,9 @@ export const rows: readonly Requirement[] = [
       const node = await bench.node();
       const puppets = await bench.puppets(5, 'far');
       const listeners = await Promise.all(puppets.map((puppet) => puppet.listen()));
+      const peers = puppets.map((puppet) => puppet.entry);
       const witness = await advertise(bench, node, puppets);
+      const teller = await bench.puppet('teller');
       const codes = [4401, 4426, 4429, 4401] as const;
       const connections: Connection[] = [];
       for (const [index, listener] of listeners.entries())
@@ -44,8 +46,9 @@ export const rows: readonly Requirement[] = [
       connections[4]!.reset();
       const named = async (untilMs: number, judged: readonly number[]): Promise<void> => {
         while (performance.now() < from + untilMs - 1_000) {
-          witness.send('peer_exchange', peerExchange(puppets.map((puppet) => puppet.entry)));
+          const again = await teller.peer(node, { capabilities: [], peers });
           await bench.sleep(1_000, 'whom it dials again');
+          await again.close();
         }
         const elapsed = Math.round((performance.now() - from) / 1000);
         for (const index of judged) {

@@ -3,7 +3,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '../../harness/wire/connection.ts';
-import { peerExchange } from '../../harness/wire/gossip.ts';
 import { handshake } from '../../harness/wire/handshake.ts';
 import type { Listener } from '../../harness/wire/listener.ts';
 import { credentialsOf } from '../../harness/wire/puppet.ts';
@@ -17,15 +16,17 @@ import type { NodeUnderTest } from '../target.ts';
 
 export const capabilities = ['gossip', 'sync'];
 
-/** Tells the node of listening puppets, over a connection of a peer that is dialled by nobody. */
+/**
+ * Tells the node of listening puppets, over a connection of a peer that is dialled by nobody: in the one list that follows the
+ * handshake (§4, "then send one `peer_exchange`"). A second one that nobody asked for need not be heeded.
+ */
 export async function advertise(
   bench: Bench,
   node: NodeUnderTest,
   puppets: readonly Puppet[],
 ): Promise<Joined> {
-  const witness = await (await bench.puppet('witness')).peer(node, { capabilities: [] });
-  witness.send('peer_exchange', peerExchange(puppets.map((puppet) => puppet.entry)));
-  return witness;
+  const peers = puppets.map((puppet) => puppet.entry);
+  return (await bench.puppet('witness')).peer(node, { capabilities: [], peers });
 }
 
 /** A hello that begins in time and never ends: a frame header that promises 100 bytes, then one every half second. */

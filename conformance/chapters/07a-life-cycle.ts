@@ -2,7 +2,7 @@
 
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { announce, peerExchange, peerRequest } from '../../harness/wire/gossip.ts';
+import { announce, peerRequest } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import { type Identity, identityFrom } from '../../harness/wire/identity.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
@@ -299,7 +299,8 @@ async function madeToDialItself(bench: Bench, node: NodeUnderTest, peer: Joined)
     { node_id: node.nodeId, address: node.address },
     ...(canBeDialled ? [decoy.entry] : []),
   ];
-  peer.send('peer_exchange', peerExchange(entries));
+  const teller = await bench.puppet('teller');
+  await teller.peer(node, { capabilities: [], peers: entries });
   if (listener !== null) await listener.nextJoined(10_000);
   await bench.sleep(700, 'a dial of its own address that began beside that one');
   await stillServed(peer);

@@ -98,7 +98,15 @@ export const mutants: readonly Mutant[] = [
     file: reconcile,
     find: "if (prefix.length >= 64 || sha256(`N${children.join('')}`) !== hash)",
     replace: "if (sha256(`N${children.join('')}`) !== hash)",
-    note: 'goes down a tree below 64 digits',
+    also: [
+      {
+        file: reconcile,
+        find: 'const walkRequests = 10_000;',
+        replace: 'const walkRequests = 1_000_000;',
+      },
+      { file: reconcile, find: '!isDigest(root) || !isPrefix(prefix) ||', replace: '!isDigest(root) ||' },
+    ],
+    note: 'walks down a tree for ever',
   },
   {
     id: 'item-signature-unchecked',
