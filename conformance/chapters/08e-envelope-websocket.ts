@@ -61,8 +61,11 @@ async function inFragments(
   sizes: readonly number[],
   pings: boolean,
 ): Promise<void> {
-  const envelope = probeEnvelope(connection);
-  connection.sendText(canonical(envelope), { fragments: sizes, pings });
+  // Characters of two, three and four bytes as they are: a fragment may end within one (RFC 6455 §5.6).
+  const envelope = probeEnvelope(connection, { note: 'é€😀' });
+  const unescaped = (_: string, digits: string): string => String.fromCharCode(Number.parseInt(digits, 16));
+  const text = canonical(envelope).replace(/\\u([0-9a-f]{4})/g, unescaped);
+  connection.sendText(text, { fragments: sizes, pings });
   await connection.fence(10_000);
   const answers = connection.seen((message) => message.requestId === envelope.message_id);
   if (answers.length !== 1) fail(`${what} brought ${answers.length} answers, expected one`);
@@ -193,6 +196,7 @@ export const rows: readonly Requirement[] = [
       'ping-unanswered',
       'ping-payload-lost',
       'few-fragments-allowed',
+      'fragments-read-alone',
       'emits-binary',
       'unmasked-frames-read',
       'close-unanswered',
@@ -206,7 +210,7 @@ export const rows: readonly Requirement[] = [
       await inFragments(connection, 'a message in two fragments', [100], false);
       await inFragments(connection, 'a message in fragments with pings between', [1, 2, 3, 100, 50], true);
       await inFragments(connection, 'a message with empty fragments', [0, 50, 0, 0], true);
-      await inFragments(connection, 'a message in fragments of one byte', Array(200).fill(1), false);
+      await inFragments(connection, 'a message in fragments of one byte', Array(600).fill(1), false);
       bench.step('pings with payloads');
       const payloads = ['', 'are you there', '\u00ff\u0000'.repeat(30), 'x'.repeat(125)];
       for (const payload of payloads) {

@@ -102,6 +102,22 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'fragments-read-alone',
+    kills: ['ENV-08'],
+    file: connection,
+    find: onBroken,
+    replace: `${onBroken}
+  const receiver = (webSocket as unknown as { _receiver: any })._receiver;
+  const { getData } = receiver;
+  receiver.getData = function (done: unknown) {
+    const result = getData.call(this, done);
+    const last = this._fragments.at(-1);
+    if (last && !Buffer.from(last.toString()).equals(last)) webSocket.close(1007);
+    return result;
+  };`,
+    note: 'wants each fragment to be UTF-8 by itself',
+  },
+  {
     id: 'ping-unanswered',
     kills: ['ENV-08'],
     file: connection,
