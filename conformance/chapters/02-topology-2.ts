@@ -1,9 +1,9 @@
-/** § 2.1, 2.2 Topology: many nodes without any one of them, no favourites, and connections that are meant to be short. */
+/** § 2.1 Topology: many nodes without any one of them, and no favourites. */
 
 import type { Connection } from '../../harness/wire/connection.ts';
-import { announce, peerRequest } from '../../harness/wire/gossip.ts';
+import { announce } from '../../harness/wire/gossip.ts';
 import type { Bench } from '../bench.ts';
-import { accepted, closedWith, served, stillServed, tryHandshake } from '../expect.ts';
+import { accepted, served } from '../expect.ts';
 import { dialled, helloed, listenAsBootstrap } from '../peer-lists.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
@@ -78,77 +78,8 @@ export const rows: readonly Requirement[] = [
       return pass(`gossip: ${gossip}; peers: ${chosen}`);
     },
   },
-  {
-    id: 'TOP-07',
-    level: 'should',
-    section: '2.2',
-    role: 's',
-    quote:
-      'At most 4 connections of the other types per peer, in both directions together, beside its persistent one',
-    reading:
-      'A fifth short-lived connection of a peer is closed with 4429 and without a hello; idle `sync` ends with 1000 after 30 s, `gossip` and `bootstrap` after 10 s.',
-    ruling:
-      'Profile §4: "an acceptor closes it with 4429 instead of a hello, without an `error`"; "Ends (ordinary expiry: 1000, by either side)".',
-    mutants: [
-      'short-lived-unbounded',
-      'short-lived-three',
-      'short-lived-bound-counts-persistent',
-      'short-lived-bound-for-all',
-      'short-lived-place-not-freed',
-      'short-lived-bound-for-sync-alone',
-      'sync-never-expires',
-      'sync-expires-busy',
-      'gossip-never-expires',
-      'expiry-closes-4408',
-    ],
-    needs: [],
-    durationHintMs: 38_000,
-    limitMs: 75_000,
-    cpu: 0,
-    test: async (bench) => {
-      const node = await bench.node({ company: true });
-      const [puppet, other, timed] = await bench.puppets(3);
-      const ends = expiries(bench, node, timed!);
-      // Awaited at the end: if the row fails before, nobody else hears of it.
-      ends.catch(() => {});
-      const persistent = await puppet!.peer(node);
-      const short: Connection[] = [];
-      for (let i = 0; i < 4; i += 1) short.push(await puppet!.join(node));
-      for (const type of ['sync', 'gossip', 'bootstrap'] as const) {
-        const fifth = await tryHandshake(puppet!, node, { type, keepOpen: true });
-        if (fifth.accepted) fail(`a fifth short-lived connection, a \`${type}\`, was taken`);
-        if (fifth.connection === null) continue;
-        if (fifth.code !== null)
-          fail(`the fifth connection got an error ${fifth.code}, expected a close alone`);
-        await closedWith(fifth.connection, 4429);
-      }
-      for (const connection of [persistent, ...short]) await stillServed(connection);
-      await (await other!.join(node)).fence();
-      await short.pop()!.close();
-      await short.pop()!.close();
-      const mixed = await takenAgain(bench, node, puppet!);
-      const sixth = await tryHandshake(puppet!, node, { keepOpen: true });
-      if (sixth.accepted && mixed.every((connection) => connection.ended === null))
-        fail('`gossip` and `bootstrap` connections do not count among the four');
-      return pass(`a fifth was closed 4429 in each of 3 types; ${await ends}`);
-    },
-  },
 ];
 
-/** The two places that fell free go to connections of the types that last 10 s. */
-async function takenAgain(bench: Bench, node: NodeUnderTest, puppet: Puppet): Promise<Connection[]> {
-  const taken: Connection[] = [];
-  for (const type of ['gossip', 'bootstrap'] as const) {
-    const connection = await bench.waitFor('a place for another after one was closed', 5_000, async () => {
-      const attempt = await tryHandshake(puppet, node, { type, keepOpen: true });
-      return attempt.accepted && attempt.connection;
-    });
-    taken.push(connection);
-  }
-  return taken;
-}
-
-/** Commits at a node that is left and waits until all others serve the item; ms. */
 /** What is committed without `lost` reaches all others; ms. It is started again, and has that commit too before the next one goes. */
 async function killedInTurn(
   bench: Bench,
@@ -166,6 +97,7 @@ async function killedInTurn(
   return tookMs;
 }
 
+/** Commits at a node that is left and waits until all others serve the item; ms. */
 async function broadcast(
   bench: Bench,
   watched: ReadonlyMap<NodeUnderTest, Connection>,
@@ -273,30 +205,4 @@ function atLeast(favoured: number, drawn: number): number {
   let sum = 0;
   for (let k = favoured; k <= 10; k += 1) sum += choose(10, k) * choose(60, drawn - k);
   return Math.min(1, sum / choose(70, drawn));
-}
-
-/** How short-lived connections of one peer end that it leaves open; one `sync` is kept busy. */
-async function expiries(bench: Bench, node: NodeUnderTest, puppet: Puppet): Promise<string> {
-  const idle = await puppet.join(node);
-  const busy = await puppet.join(node);
-  const gossip = await puppet.join(node, { type: 'gossip' });
-  const bootstrap = await puppet.join(node, { type: 'bootstrap' });
-  const openedAt = performance.now();
-  const after = async (connection: Connection, withinMs: number): Promise<number> => {
-    const closed = await closedWith(connection, 1000, withinMs);
-    return Math.round(closed.at - openedAt);
-  };
-  await bootstrap.request('peer_request', peerRequest(puppet.nodeId, ['v1']));
-  const ended = [after(gossip, 14_000), after(bootstrap, 14_000), after(idle, 37_000)];
-  for (const result of ended) result.catch(() => {});
-  for (let second = 4; second <= 32; second += 4) {
-    await bench.sleep(openedAt + second * 1_000 - performance.now(), 'one connection is kept busy');
-    await stillServed(busy);
-  }
-  const [gossipMs, bootstrapMs, idleMs] = await Promise.all(ended);
-  if (bootstrapMs! < 8_000)
-    fail(`a \`bootstrap\` connection was closed after ${bootstrapMs} ms, expected 10 s`);
-  if (idleMs! < 27_000) fail(`an idle \`sync\` connection was closed after ${idleMs} ms, expected 30 s`);
-  await stillServed(busy);
-  return `idle: gossip ended after ${gossipMs} ms, bootstrap ${bootstrapMs}, sync ${idleMs}`;
 }

@@ -134,7 +134,7 @@ export const rows: readonly Requirement[] = [
       await bench.node({ bootstrap: [helpful!.bootstrap, empty!.bootstrap] });
       await dialled(bench, 'the peer that a bootstrap node names', peerListens, 15_000);
       for (const listener of bootstraps) {
-        const connection = await bench.waitFor('a peer_request over `bootstrap`', 5_000, () =>
+        const connection = await bench.waitFor('peer_request over `bootstrap`', 5_000, () =>
           helloed(listener, 'bootstrap').find((each) => each.seen('peer_request').length > 0),
         );
         const closed = await connection.closedWithin(9_000);

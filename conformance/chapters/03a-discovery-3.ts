@@ -90,11 +90,16 @@ export const rows: readonly Requirement[] = [
     quote:
       'While it has fewer than `target_peers` a node dials more and repeats `peer_request` to a peer after 2 s, 4 s … 60 s.',
     reading:
-      'A peer that learns of somebody only after it was asked once is asked again, and the newcomer dialled.',
-    mutants: ['peers-asked-never', 'peers-asked-once', 'peers-answer-ignored'],
+      'A peer that learns of somebody only after it was asked once is asked again, and the newcomer dialled; and it is asked less and less often.',
+    mutants: [
+      'peers-asked-never',
+      'peers-asked-once',
+      'peers-answer-ignored',
+      'peers-asked-every-two-seconds',
+    ],
     needs: ['dial-back'],
-    durationHintMs: 9_000,
-    limitMs: 60_000,
+    durationHintMs: 16_000,
+    limitMs: 70_000,
     cpu: 0.05,
     test: async (bench) => {
       const node = await bench.node();
@@ -112,7 +117,16 @@ export const rows: readonly Requirement[] = [
       await dialled(bench, 'a newcomer', newcomerListens, 12_000);
       const afterMs = Math.round(performance.now() - learnt);
       const asked = connection.seen('peer_request').length;
-      return pass(`the newcomer was dialled ${afterMs} ms after the peer knew it, at peer_request ${asked}`);
+      // Anew after the newcomer has come, the doubling takes 2, 4 and 8 s: no four of its gaps are alike.
+      await bench.sleep(12_500, 'how often the peer is asked');
+      const times = connection.seen('peer_request').map((message) => message.at);
+      const gaps = times.slice(1).map((at, index) => Math.round(at - times[index]!));
+      const quick = gaps.map((gap) => (gap < 3_200 ? 'q' : 's')).join('');
+      if (quick.includes('qqqq'))
+        fail(`a peer was asked again and again after ${gaps.join(', ')} ms: the gaps do not grow`);
+      return pass(
+        `the newcomer was dialled ${afterMs} ms after the peer knew it, at peer_request ${asked}; gaps of ${gaps.join(', ')} ms`,
+      );
     },
   },
 ];

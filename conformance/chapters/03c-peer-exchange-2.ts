@@ -52,7 +52,7 @@ export const rows: readonly Requirement[] = [
       ];
       const longest = await longestListOf(bench, crowded!);
       await (await bench.puppet('liar')).peer(node!, { peers: list });
-      await bench.waitFor('a dial of a listed address', 10_000, () => startsAt(head).length > 0);
+      await bench.waitFor('dial of a listed address', 10_000, () => startsAt(head).length > 0);
       await bench.sleep(11_000, 'a window of 10 s passes');
       const starts = startsAt(head);
       // An accept may be noticed late: of two that are 10 s apart the first.

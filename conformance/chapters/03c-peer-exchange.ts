@@ -273,7 +273,7 @@ export const rows: readonly Requirement[] = [
       bench.step('the same lie, once a dial of the peer has failed');
       await aListens.close();
       const nobody = await refuse(bench, a!);
-      await bench.waitFor('a dial of the peer that is gone', 20_000, () => nobody.accepts.length > 0);
+      await bench.waitFor('dial of the peer that is gone', 20_000, () => nobody.accepts.length > 0);
       await lying.close();
       await (await liar!.peer(node, { peers: lies })).fence();
       const before = nobody.accepts.length;

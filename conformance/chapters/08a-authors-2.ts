@@ -170,7 +170,7 @@ export const rows: readonly Requirement[] = [
       };
       const rulesNow = async (): Promise<Json | undefined> => {
         const root = stateRoot(hashes);
-        const checkpoint = await bench.waitFor('a checkpoint over all items', 15_000, async () => {
+        const checkpoint = await bench.waitFor('checkpoint over all items', 15_000, async () => {
           const latest = await checkpointOf(observer, null);
           return latest?.state_root === root && latest;
         });

@@ -92,12 +92,13 @@ export const rows: readonly Requirement[] = [
     reading:
       'What a node emits has all seven members, version "1.0", a message_id of its own in UUID form 4, and the time of sending in seconds; watched on all connections of the run.',
     ruling:
-      'One integral timestamp may be chance (a clock at a whole second); a node whose timestamps all are has no fraction.',
+      'One integral timestamp may be chance (a clock at a whole second); four messages of one type in a row are not.',
     mutants: [
       'message-id-reused',
       'message-id-version-one',
       'timestamp-in-ms',
       'timestamp-without-fraction',
+      'timestamp-of-errors-whole',
       'timestamp-of-the-start',
       'emits-version-one',
       'emits-null-member',
@@ -112,7 +113,7 @@ export const rows: readonly Requirement[] = [
       const connection = await puppet.peer(node);
       await accepted(connection, puppet.commit());
       await connection.request('query', { query_type: 'by_hash', filters: { rule_hash: 'rule_0' } });
-      connection.send('no_such_type', {});
+      for (let i = 0; i < 5; i += 1) connection.send('no_such_type', {});
       await connection.fence();
       const before = await connection.request('query', {
         query_type: 'by_hash',

@@ -39,10 +39,12 @@ export interface MonitorBook {
   readonly judged: Map<MonitorRow, number>;
   /** Ids seen, by sender and id: the text's hash and who received it. */
   readonly seen: Map<string, { hash: string; receivers: Set<string> }>;
+  /** Messages in a row whose timestamp had no fraction, by sender and type. */
+  readonly wholeSeconds: Map<string, number>;
 }
 
 export function createBook(): MonitorBook {
-  return { violations: [], judged: new Map(), seen: new Map() };
+  return { violations: [], judged: new Map(), seen: new Map(), wholeSeconds: new Map() };
 }
 
 /** Where a message arrived. */
@@ -60,6 +62,8 @@ const largestMessage = 65_536;
 const largestPayload = 60_000;
 const clockToleranceS = 300;
 const idsKept = 200_000;
+/** A clock in milliseconds is at a whole second once in a thousand times; a node that writes whole numbers as such may show it. */
+const wholeSecondsAreChance = 3;
 /** Enough to show; a node that breaks a rule with every message must not fill our memory. */
 const violationsKept = 5_000;
 const gossipTypes = ['announce', 'request', 'response', 'heartbeat'];
@@ -114,6 +118,8 @@ export function judge(
   }
   count('ENV-01');
   for (const because of envelopeFaults(object)) accuse('ENV-01', because);
+  const whole = withoutFraction(book, object);
+  if (whole !== null) accuse('ENV-01', whole);
   const repeated = repeatedId(book, arrival, object, text);
   if (repeated !== null) accuse('ENV-01', repeated);
   const { payload } = object;
@@ -234,6 +240,18 @@ function repeatedId(book: MonitorBook, arrival: Arrival, object: JsonObject, tex
   if (known.receivers.has(arrival.receiver)) return 'message_id sent twice to one peer';
   known.receivers.add(arrival.receiver);
   return null;
+}
+
+/** "nodes emit it with a fraction": said once of a type, when it can no longer be chance. */
+function withoutFraction(book: MonitorBook, object: JsonObject): string | null {
+  const { sender, timestamp, message_type: type } = object;
+  const key = `${isObject(sender) ? String(sender.node_id) : ''} ${String(type)}`;
+  const inARow = isNumber(timestamp) && isInteger(timestamp) ? (book.wholeSeconds.get(key) ?? 0) + 1 : 0;
+  if (book.wholeSeconds.size >= idsKept) book.wholeSeconds.clear();
+  book.wholeSeconds.set(key, inARow);
+  return inARow === wholeSecondsAreChance + 1
+    ? `timestamps without a fraction: ${inARow} messages of type ${String(type)} in a row`
+    : null;
 }
 
 function* gossipFaults(payload: JsonObject): Generator<string> {

@@ -107,6 +107,14 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'peers-asked-every-two-seconds',
+    kills: ['DSC-10'],
+    file,
+    find: 'link ? Math.min(greatestDelayMs, Math.max(firstRepeatMs, delayMs * 2)) : firstRepeatMs,',
+    replace: '1_000,',
+    note: 'asks for peers every second for ever, of two peers each every 2 s',
+  },
+  {
     id: 'peers-answer-ignored',
     kills: ['DSC-10'],
     file,

@@ -46,6 +46,15 @@ export const mutants: readonly Mutant[] = [
     note: 'sends whole seconds',
   },
   {
+    id: 'timestamp-of-errors-whole',
+    kills: ['ENV-01'],
+    file: sending,
+    find: now,
+    replace: `const seconds = node.world.wallMs() / 1000;
+  const timestamp = canonical(messageType === 'error' ? Math.floor(seconds) : float(seconds));`,
+    note: 'sends errors with whole seconds',
+  },
+  {
     id: 'timestamp-of-the-start',
     kills: ['ENV-01'],
     file: sending,

@@ -52,6 +52,15 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['*'],
   },
   {
+    id: 'short-lived-place-kept-by-reset',
+    kills: ['TOP-07'],
+    file: 'node/core/link.ts',
+    find: '  link.peer.links.delete(link);\n',
+    replace: "  if (code !== 1006 || link.type === 'persistent') link.peer.links.delete(link);\n",
+    note: 'counts short-lived connections that broke as if they still stood',
+    mayBreak: ['*'],
+  },
+  {
     id: 'sync-never-expires',
     kills: ['TOP-07'],
     file: handshake,
