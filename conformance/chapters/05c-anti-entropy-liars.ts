@@ -154,7 +154,7 @@ async function falseBodies(
   const [first, second] = items;
   const forged = { ...first!.envelope, signature: flippedBit(String(first!.envelope.signature), 77) };
   const peer = await puppet.peer(node, { manners: { items: set, serveItems: false } });
-  peer.onMessage((message) => {
+  const answer = (message: Message): void => {
     if (message.type !== 'gossip' || message.payload?.gossip_type !== 'request') return;
     const asked = message.payload.item_hashes as string[];
     const bodies: [string, JsonObject][] = [
@@ -172,7 +172,10 @@ async function falseBodies(
       missing,
     );
     peer.send('gossip', response);
-  });
+  };
+  // It may have asked before its side of the handshake was over.
+  for (const message of peer.seen('gossip:request')) answer(message);
+  peer.onMessage(answer);
   return { peer, stranger: stranger.hash };
 }
 
