@@ -40,11 +40,10 @@ const firstDelayMs = 500;
 const gatherAtMostMs = 1000;
 const gatherAfterAnswerMs = 100;
 const answerMs = 5000;
-/** "repeats `peer_request` to a peer after 2 s, 4 s … 60 s" (§4): to the same peer, never sooner than 2 s. */
-const firstRepeatMs = 2000;
-/** Different peers are asked one after another at first: of nodes that start together the early ones know nobody yet. */
-const firstAskMs = 500;
-const earlyAsks = 4;
+/** "repeats `peer_request` to a peer after 2 s, 4 s … 60 s" (§4): never sooner to the same peer. */
+export const firstRepeatMs = 2000;
+/** Different peers are asked one after another: of nodes that start together the early ones know nobody yet. */
+const askEveryMs = 500;
 const greatestDelayMs = 60_000;
 export const capabilitiesText = '["v1", "consensus", "gossip", "sync"]';
 
@@ -73,12 +72,11 @@ export function createBootstraps(node: Pick<NodeState, 'config' | 'world' | 'me'
 export function startDiscovery(node: NodeState): void {
   if (node.bootstraps.length > 0) node.dialing.gatherUntilMs = node.nowMs + gatherAtMostMs;
   for (const query of node.bootstraps) askBootstrap(node, query);
-  repeatRequests(node, firstAskMs, earlyAsks);
+  repeatRequests(node);
 }
 
-/** No persistent peer is left: all bootstrap nodes are asked again (§5), and who comes next as soon as the first ones were. */
+/** No persistent peer is left: all bootstrap nodes are asked again (§5). */
 export function lostEverybody(node: NodeState): void {
-  repeatRequests(node, firstAskMs, earlyAsks);
   for (const query of node.bootstraps) {
     if (!query.answered) continue;
     query.answered = false;
@@ -132,27 +130,25 @@ export function bootstrapEnded(node: NodeState, query: BootstrapQuery): void {
   scheduleQuery(node, query);
 }
 
-/** While there are too few peers, a random one is asked for more, ever less often. */
-function repeatRequests(node: NodeState, delayMs: number, early: number): void {
-  node.deadlines.cancel(node.askPeersDue);
-  node.askPeersDue = node.deadlines.at(node.nowMs + delayMs, () => {
+/**
+ * While there are too few peers, one of those whose turn has come is asked for more. Each has its own turns: one that came late
+ * may know whom all others were asked too early for.
+ */
+function repeatRequests(node: NodeState): void {
+  const isFull = node.persistent.length >= node.parameters.targetPeers;
+  node.deadlines.at(node.nowMs + (isFull ? firstRepeatMs : askEveryMs), () => {
     if (node.stopped) return;
     const isShort = node.persistent.length < node.parameters.targetPeers;
-    const rested = node.persistent.filter((link) => node.nowMs - link.askedPeersAtMs >= firstRepeatMs);
-    const listening = rested.filter((link) => node.routing.get(link.peer.nodeId));
-    const [link] = isShort ? pickRandom(node, listening.length > 0 ? listening : rested, 1) : [];
+    const due = isShort ? node.persistent.filter((link) => node.nowMs >= link.askPeersFromMs) : [];
+    const listening = due.filter((link) => node.routing.get(link.peer.nodeId));
+    const [link] = isShort ? pickRandom(node, listening.length > 0 ? listening : due, 1) : [];
     if (link && node.ownLimits.waitMs(link.peer.nodeId, 'query', node.nowMs) === 0) {
       node.ownLimits.count(link.peer.nodeId, 'query', node.nowMs);
-      link.askedPeersAtMs = node.nowMs;
+      link.askPeersFromMs = node.nowMs + link.askPeersAfterMs;
+      link.askPeersAfterMs = Math.min(greatestDelayMs, link.askPeersAfterMs * 2);
       requestPeers(node, link);
     }
-    if (node.persistent.length === 0 || early > 1) repeatRequests(node, firstAskMs, link ? early - 1 : early);
-    else
-      repeatRequests(
-        node,
-        link ? Math.min(greatestDelayMs, Math.max(firstRepeatMs, delayMs * 2)) : firstRepeatMs,
-        0,
-      );
+    repeatRequests(node);
   });
 }
 

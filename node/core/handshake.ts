@@ -7,7 +7,14 @@ import { canonical } from './canonical.ts';
 import { provesAt, readCertificate } from './certificate.ts';
 import { summaryText } from './checkpoints.ts';
 import { type Errand, errandEnded, forget, nodeConnected } from './dialing.ts';
-import { bootstrapEnded, capabilitiesText, lostEverybody, queryBootstrap, sendPeers } from './discovery.ts';
+import {
+  bootstrapEnded,
+  capabilitiesText,
+  firstRepeatMs,
+  lostEverybody,
+  queryBootstrap,
+  sendPeers,
+} from './discovery.ts';
 import { type Refusal, refuse } from './error-code.ts';
 import { isSpokenVersion } from './forms.ts';
 import { areStrings } from './gossip-payload.ts';
@@ -109,7 +116,8 @@ function createLink(node: NodeState, id: LinkId, identity: Identity, errand: Err
     expiryDue: null,
     silenceDue: null,
     heartbeatDue: null,
-    askedPeersAtMs: Number.NEGATIVE_INFINITY,
+    askPeersFromMs: Number.NEGATIVE_INFINITY,
+    askPeersAfterMs: firstRepeatMs,
     pressedDue: null,
   };
 }

@@ -105,7 +105,6 @@ function createState(config: CoreConfig, world: World): NodeState {
     flux: createFlux(),
     dialing: createDialing(),
     bootstraps: createBootstraps({ config, world, me }),
-    askPeersDue: null,
     checkpoints: createCheckpoints(),
   };
 }

@@ -76,8 +76,9 @@ export interface Link {
   expiryDue: Deadline | null;
   silenceDue: Deadline | null;
   heartbeatDue: Deadline | null;
-  /** When it was last asked for peers beyond the exchange. */
-  askedPeersAtMs: number;
+  /** From when on it may be asked (again) for peers, and after how long once more. */
+  askPeersFromMs: number;
+  askPeersAfterMs: number;
   pressedDue: Deadline | null;
 }
 
@@ -157,7 +158,5 @@ export interface NodeState {
   readonly flux: FluxState;
   readonly dialing: DialingState;
   readonly bootstraps: BootstrapQuery[];
-  /** When a random peer is next asked for more peers, if there are too few. */
-  askPeersDue: Deadline | null;
   readonly checkpoints: CheckpointState;
 }

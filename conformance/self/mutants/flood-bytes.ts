@@ -8,7 +8,7 @@ const discovery = 'node/core/discovery.ts';
 const inHold = "  hold(node, link, 'income');\n";
 const mismatch = "    return no('IDENTITY_MISMATCH', 'sender is not who the certificate says');";
 const unsigned = "return no('INVALID_SIGNATURE', 'signature');";
-const rested = 'node.persistent.filter((link) => node.nowMs - link.askedPeersAtMs >= firstRepeatMs);';
+const due = 'isShort ? node.persistent.filter((link) => node.nowMs >= link.askPeersFromMs) : [];';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -169,19 +169,13 @@ export const mutants: readonly Mutant[] = [
     id: 'asks-peers-every-second',
     kills: ['FLD-09'],
     file: discovery,
-    find: `const rested = ${rested}`,
-    replace: 'const rested = node.persistent;',
+    find: `const due = ${due}`,
+    replace: 'const due = node.persistent;',
     also: [
       {
         file: discovery,
         find: "if (link && node.ownLimits.waitMs(link.peer.nodeId, 'query', node.nowMs) === 0) {",
         replace: 'if (link) {',
-      },
-      {
-        file: discovery,
-        find: '  node.askPeersDue = node.deadlines.at(node.nowMs + delayMs, () => {\n    if (node.stopped) return;\n    const isShort',
-        replace:
-          '  node.deadlines.at(node.nowMs + 600, () => {\n    if (node.stopped) return;\n    const isShort',
       },
     ],
     note: 'asks for peers without end',
