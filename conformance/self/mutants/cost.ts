@@ -31,8 +31,8 @@ export const mutants: readonly Mutant[] = [
     kills: ['PRF-01'],
     file: 'node/core/handshake.ts',
     find: '  const link = createLink(node, id,',
-    replace: `  ${spend(180)}\n  const link = createLink(node, id,`,
-    note: 'spends 180 ms on every connection that it accepts',
+    replace: `  ${spend(400)}\n  const link = createLink(node, id,`,
+    note: 'spends 400 ms on every connection that it accepts',
     mayBreak: ['*'],
   },
 ];
