@@ -181,6 +181,12 @@ export function checkpointBeside(
   throw new Error('no checkpoint with such a hash in 10 000 draws');
 }
 
+/**
+ * Questions of one walk, at most: §8 says 10 000, and whoever counts the first one apart, or the last ones in flight, is not wrong
+ * by them.
+ */
+export const mostQuestions = 10_100;
+
 /** Questions about the whole state, as a round asks them (and not answers). */
 export const isRound = (message: Message): boolean =>
   message.type === 'sync_digest' && message.requestId === null && message.payload?.prefix === '';

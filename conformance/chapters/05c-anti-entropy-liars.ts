@@ -10,7 +10,7 @@ import { emptyHash, type Subtree, stateRoot } from '../../harness/wire/tree.ts';
 import type { Bench } from '../bench.ts';
 import type { Joined, Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
-import { hashesOf, heldOf, isRound, quickRounds, reached, rootOf } from '../states.ts';
+import { hashesOf, heldOf, isRound, mostQuestions, quickRounds, reached, rootOf } from '../states.ts';
 import type { NodeUnderTest } from '../target.ts';
 
 /** How long a node is watched that must not ask for 60 s: whoever forgets sooner forgets after a second, or ten. */
@@ -98,9 +98,6 @@ export const rows: readonly Requirement[] = [
 
 const isQuestion = (message: Message): boolean =>
   message.type === 'sync_digest' && message.requestId === null;
-
-/** Whoever counts the first question apart, or the last ones in flight, is not wrong by them. */
-const mostQuestions = 10_100;
 
 /**
  * No walk through a tree without end takes more than the 10 000 requests of §8. That no hash has more than 64 digits is reason to

@@ -246,7 +246,7 @@ function repeatedId(book: MonitorBook, arrival: Arrival, object: JsonObject, tex
 function withoutFraction(book: MonitorBook, object: JsonObject): string | null {
   const { sender, timestamp, message_type: type } = object;
   const key = `${isObject(sender) ? String(sender.node_id) : ''} ${String(type)}`;
-  const inARow = isNumber(timestamp) && isInteger(timestamp) ? (book.wholeSeconds.get(key) ?? 0) + 1 : 0;
+  const inARow = isInteger(timestamp) ? (book.wholeSeconds.get(key) ?? 0) + 1 : 0;
   if (book.wholeSeconds.size >= idsKept) book.wholeSeconds.clear();
   book.wholeSeconds.set(key, inARow);
   return inARow === wholeSecondsAreChance + 1

@@ -141,7 +141,7 @@ function repeatRequests(node: NodeState): void {
     const isShort = node.persistent.length < node.parameters.targetPeers;
     const due = isShort ? node.persistent.filter((link) => node.nowMs >= link.askPeersFromMs) : [];
     const listening = due.filter((link) => node.routing.get(link.peer.nodeId));
-    const [link] = isShort ? pickRandom(node, listening.length > 0 ? listening : due, 1) : [];
+    const [link] = pickRandom(node, listening.length > 0 ? listening : due, 1);
     if (link && node.ownLimits.waitMs(link.peer.nodeId, 'query', node.nowMs) === 0) {
       node.ownLimits.count(link.peer.nodeId, 'query', node.nowMs);
       link.askPeersFromMs = node.nowMs + link.askPeersAfterMs;
