@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { RunningTestnet } from '../harness/engine.ts';
-import { connectDocker } from '../harness/engines/docker/connect.ts';
+import { connectDocker, dockerObstacle } from '../harness/engines/docker/connect.ts';
 import { dockerEngine } from '../harness/engines/docker/engine.ts';
 import { containerUserText, writeContainerFolder } from '../harness/engines/docker/folder.ts';
 import {
@@ -22,7 +22,6 @@ import { removeRun, runLabels } from '../harness/engines/docker/leftovers.ts';
 import { openSingleNetwork } from '../harness/engines/docker/single-network.ts';
 import { hostAndPort, probe, probeContext } from '../harness/engines/probe.ts';
 import { openRun } from '../harness/run-record.ts';
-import { UsageError } from '../harness/usage-error.ts';
 import { createAuthority } from '../harness/wire/authority.ts';
 import { identityFrom } from '../harness/wire/identity.ts';
 import { type Bar, type Bench, type BenchOptions, bar, median } from './bar.ts';
@@ -191,12 +190,9 @@ export const dockerBench: Bench = {
   name: 'docker',
   what: '50 meshed nodes in containers against 50 bare containers of the same image, a full mesh, 100 nodes, the tear-down',
   run: async (options) => {
-    const obstacle = await connectDocker().then(
-      () => null,
-      (error: Error) => error,
-    );
-    if (obstacle instanceof UsageError) {
-      options.say(`docker: not measured, ${obstacle.message}`);
+    const obstacle = await dockerObstacle();
+    if (obstacle !== null) {
+      options.say(`docker: not measured, ${obstacle}`);
       return [];
     }
     mkdirSync(options.scratchDir, { recursive: true });

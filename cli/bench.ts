@@ -13,11 +13,12 @@ import { dockerBench } from '../bench/docker.ts';
 import { gossipBench } from '../bench/gossip/bench.ts';
 import { nodeBenches } from '../bench/nodes.ts';
 import { proxyBench } from '../bench/proxy.ts';
+import { scenariosBench } from '../bench/scenarios.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import { exitWith } from './exit.ts';
 import { makeOutFolder } from './out-folder.ts';
 
-const benches: readonly Bench[] = [...nodeBenches, proxyBench, dockerBench, gossipBench];
+const benches: readonly Bench[] = [...nodeBenches, proxyBench, dockerBench, gossipBench, scenariosBench];
 const flags = {
   only: { type: 'string' },
   quick: { type: 'boolean' },

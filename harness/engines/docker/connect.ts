@@ -43,6 +43,17 @@ export async function connectDocker(): Promise<Connected> {
   };
 }
 
+/** Why no engine can be used here, in one line, or null. */
+export async function dockerObstacle(): Promise<string | null> {
+  try {
+    await connectDocker();
+    return null;
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+}
+
 function engineAddress(): { name: string; socket: string | null } {
   const host = process.env.DOCKER_HOST;
   if (host !== undefined && host !== '') return { name: host, socket: null };
