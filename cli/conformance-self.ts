@@ -126,9 +126,11 @@ function optionsOf(values: Flags, all: readonly Mutant[], rows: readonly Require
     atOnce: whole('--jobs', values.jobs ?? '4'),
     onMutant: (outcome) => {
       const mark = outcome.killed ? pico.green('killed ') : pico.red('ESCAPED');
-      const rest = outcome.problem ?? (outcome.killed ? outcome.kills.join(' ') : outcome.escaped.join(' '));
+      const named = outcome.problem ?? (outcome.killed ? outcome.kills : outcome.escaped).join(' ');
+      const broke =
+        outcome.collateral.length === 0 ? '' : pico.red(` also broke ${outcome.collateral.join(' ')}`);
       console.log(
-        `${mark} ${outcome.id.padEnd(36)} ${rest} ${pico.dim(`${(outcome.durationMs / 1000).toFixed(1)} s`)}`,
+        `${mark} ${outcome.id.padEnd(36)} ${named}${broke} ${pico.dim(`${(outcome.durationMs / 1000).toFixed(1)} s`)}`,
       );
     },
     onTrivial: (outcome) => {
