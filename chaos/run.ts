@@ -39,6 +39,14 @@ export async function runScenario(plan: Plan, engine: Engine, options: RunOption
   const book = createBook();
   let testnet: RunningTestnet | null = null;
   let ground: Ground | null = null;
+  let stopWatching = async (): Promise<void> => {};
+  const begin = async (prepared: RunningTestnet): Promise<Ground> => {
+    testnet = prepared;
+    const begun = await prepare(plan, engine, prepared, recorder, book, signal);
+    // From before the first node on: when each dials first is measured.
+    stopWatching = watchLinks(begun);
+    return begun;
+  };
   const host = watchHost(() => pidsOf(testnet));
   try {
     recorder.stage('start', `${plan.nodes.length} nodes, seed ${plan.seed}`);
@@ -47,12 +55,12 @@ export async function runScenario(plan: Plan, engine: Engine, options: RunOption
       signal,
       onEvent: (event) => onEngineEvent(event, ground, recorder),
       onPrepared: async (prepared) => {
-        testnet = prepared;
-        ground = await prepare(plan, engine, prepared, recorder, book, signal);
+        ground = await begin(prepared);
       },
     });
-    ground ??= await prepare(plan, engine, testnet, recorder, book, signal);
+    ground ??= await begin(testnet);
     await throughStages(ground, signal);
+    await stopWatching();
     signal.throwIfAborted();
     close(recorder, book, plan);
     const health = host.health();
@@ -66,6 +74,7 @@ export async function runScenario(plan: Plan, engine: Engine, options: RunOption
     return { history: recorder.history, ...judge(recorder.history) };
   } finally {
     aborted.abort();
+    await stopWatching();
     recorder.stage('stop', 'everything goes');
     host.stop();
     (ground as Ground | null)?.observers.close();
@@ -146,7 +155,6 @@ async function throughStages(ground: Ground, signal: AbortSignal): Promise<void>
       );
   }
   observers.allStarted();
-  const stopWatching = watchLinks(ground);
   const stopTelling = tellProgress(ground);
   try {
     recorder.stage('settle', 'the nodes find each other');
@@ -175,7 +183,6 @@ async function throughStages(ground: Ground, signal: AbortSignal): Promise<void>
     });
   } finally {
     stopTelling();
-    await stopWatching();
   }
 }
 

@@ -3,8 +3,8 @@
  * documentation and the checks share, so that a stranger could measure the same again. Judges nothing.
  */
 
-import type { History, Life, PeerList } from './history.ts';
-import { loadStartsAt, separates } from './history.ts';
+import { discoverySamples } from './discovery.ts';
+import type { History } from './history.ts';
 import { type Obligation, obligations } from './obligations.ts';
 
 export type MetricId = 'discovery_ms' | 'convergence_ms' | 'sync_ms' | 'message_latency_ms' | 'start_ms';
@@ -28,9 +28,11 @@ export const metricDefinitions: Record<MetricId, MetricDefinition> = {
   discovery_ms: {
     title: 'Discovery',
     definition:
-      'Per start of a node. From: it accepts TLS, its links work, and one of its bootstrap nodes names the others, so that ' +
-      'they can be found (k: the lesser of target_peers and the number of other nodes then up). ' +
-      `To: the first answer to a peer_request of an observer that names k nodes; asked every ${pollMs.peers} ms. ` +
+      'Per start of a node, the longer of two times. One from: it accepts TLS and its links work. To: its first dial of another ' +
+      `node, by the counters of the links; they are read every ${pollMs.links} ms, so that it may be that much too short, never too long. ` +
+      'The other from: besides, one of its bootstrap nodes names the others, so that they can be found (k: the lesser of ' +
+      'target_peers and the number of other nodes then up). To: the first answer to a peer_request of an observer that names k ' +
+      `nodes; asked every ${pollMs.peers} ms. ` +
       'A node names only peers with whom a handshake succeeded (profile §5). Starts that were late only while others than nodes ' +
       'and harness, such as a container engine that starts nodes, held a quarter of a full host are unknown.',
   },
@@ -122,110 +124,6 @@ export function measure(history: History): Measured {
       })),
     obligations: owed,
   };
-}
-
-/** Nodes that behave well enough to be found: an observer got an answer, and some other node has named it. */
-export function soundNodes(history: History): Set<string> {
-  const answering = new Set(history.peerLists.map(({ node }) => node));
-  const named = new Set(
-    history.peerLists.flatMap(({ node, peers }) => peers.filter((peer) => peer !== node)),
-  );
-  return new Set([...answering].filter((node) => named.has(node)));
-}
-
-const defaultTargetPeers = 10;
-
-/** How many peers a node has to find, and from when on it can. null: it never could. */
-function discoverable(
-  history: History,
-  life: Life,
-  sound: ReadonlySet<string>,
-): { from: number; wanted: number } | null {
-  const base = life.reachableAt;
-  if (base === null) return null;
-  const plan = history.plan.nodes.find((node) => node.name === life.node)!;
-  const target = plan.parameters.target_peers ?? defaultTargetPeers;
-  const latest = Math.max(base, loadStartsAt(history));
-  const available = (node: string): number | null => {
-    const lives = history.lives.filter((other) => other.node === node && other.reachableAt !== null);
-    const starts = lives
-      .filter((other) => (other.endedAt ?? history.endedAt) > base)
-      .map((other) => Math.max(base, other.reachableAt!))
-      .filter((at) => at <= latest && !severedAt(history, life.node, node, at));
-    return starts.length === 0 ? null : Math.min(...starts);
-  };
-  const others = history.plan.nodes
-    .filter((other) => other.name !== life.node && sound.has(other.name))
-    .map((other) => ({ other, at: available(other.name) }))
-    .filter((entry): entry is { other: (typeof entry)['other']; at: number } => entry.at !== null)
-    .sort((a, b) => a.at - b.at);
-  const wanted = Math.min(target, others.length);
-  if (wanted === 0) return null;
-  const up = others[wanted - 1]!.at;
-  const findable = named(history, plan.bootstrapNames, life.node, wanted, sound);
-  return findable === null ? null : { from: Math.max(base, up, findable), wanted };
-}
-
-/** When a bootstrap node of a node first named so many others to an observer; null: never. */
-function named(
-  history: History,
-  bootstrapNames: readonly string[],
-  node: string,
-  wanted: number,
-  sound: ReadonlySet<string>,
-): number | null {
-  const enough = history.peerLists.filter(
-    (list) =>
-      list.node !== node &&
-      bootstrapNames.includes(list.node) &&
-      list.peers.filter((peer) => peer !== node && peer !== list.node && sound.has(peer)).length >=
-        wanted - 1,
-  );
-  return enough.length === 0 ? null : Math.min(...enough.map(({ at }) => at));
-}
-
-const severedAt = (history: History, a: string, b: string, at: number): boolean =>
-  history.severings.some(
-    (severing) =>
-      severing.from <= at && at < (severing.until ?? Number.POSITIVE_INFINITY) && separates(severing, a, b),
-  );
-
-/** Whether something kept a node from the others, or others down, between two instants. */
-function disturbed(history: History, node: string, from: number, to: number): boolean {
-  return history.severings.some(
-    (severing) =>
-      severing.from < to &&
-      (severing.until ?? Number.POSITIVE_INFINITY) > from &&
-      history.plan.nodes.some((other) => separates(severing, node, other.name)),
-  );
-}
-
-function discoverySamples(history: History): Sample[] {
-  const sound = soundNodes(history);
-  const lists = new Map<string, PeerList[]>();
-  for (const list of history.peerLists) {
-    const key = `${list.node} ${list.life}`;
-    lists.set(key, [...(lists.get(key) ?? []), list]);
-  }
-  const samples: Sample[] = [];
-  for (const life of history.lives) {
-    if (!sound.has(life.node)) continue;
-    const can = discoverable(history, life, sound);
-    if (can === null) continue;
-    const mine = (lists.get(`${life.node} ${life.number}`) ?? []).sort((a, b) => a.at - b.at);
-    const done = mine.find(({ peers }) => peers.filter((peer) => sound.has(peer)).length >= can.wanted);
-    const lookedUntil = mine.at(-1)?.at ?? can.from;
-    // A node that was cut off again before it could be done says nothing.
-    if (disturbed(history, life.node, can.from, done?.at ?? lookedUntil)) continue;
-    samples.push({
-      value: done === undefined ? null : Math.max(0, done.at - can.from),
-      lookedForMs: Math.max(0, lookedUntil - can.from),
-      node: life.node,
-      what: `${can.wanted} peers`,
-      at: can.from,
-    });
-  }
-  return samples;
 }
 
 /** Per commit, over the obligations whose clock started at its acknowledgement. */

@@ -81,7 +81,9 @@ export async function createObservers({ recorder, authority, book }: ObserverOpt
       ? plan.nodes.filter(({ startAtMs }) => startAtMs === 0).length - 1
       : there.length;
     const wanted = Math.min(target, planned);
-    const bootstrap = there.some(({ life }) => node.bootstrapNames.includes(life.node));
+    // Who is the only bootstrap node is found by the others.
+    const alone = node.bootstrapNames.every((name) => name === node.name);
+    const bootstrap = alone || there.some(({ life }) => node.bootstrapNames.includes(life.node));
     return bootstrap && there.length >= wanted ? wanted : 0;
   };
   const newSession = (

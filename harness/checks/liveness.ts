@@ -3,9 +3,10 @@
  * as `metrics.ts` says; and that the load was taken at all.
  */
 
+import { soundNodes } from '../discovery.ts';
 import { type History, lifeAt } from '../history.ts';
 import { crowdedOut, isPressed } from '../host.ts';
-import { described, type Measured, type Sample, soundNodes } from '../metrics.ts';
+import { described, type Measured, type Sample } from '../metrics.ts';
 import type { Obligation } from '../obligations.ts';
 import type { Finding } from '../verdict.ts';
 import { finding, judgeTarget, listed } from './finding.ts';

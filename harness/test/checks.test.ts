@@ -215,6 +215,32 @@ describe('checks', () => {
     expect(found(silent, 'nodes.up').culprits).to.deep.equal(['node-6']);
   });
 
+  it('find a node that asks nobody at its start, though all are as late as it', () => {
+    const history = healthyHistory();
+    const last = history.linkSamples[0]!.links;
+    const dialledBy = (names: readonly string[]) => last.filter(({ from }) => names.includes(from));
+    const all = history.plan.nodes.map(({ name }) => name);
+    const prompt = all.filter((name) => name !== 'node-4');
+    const early = [900, 1_900, 2_900, 3_900, 4_900].map((at) => ({
+      at,
+      links: at < 1_900 ? [] : dialledBy(at < 4_900 ? prompt : all),
+    }));
+    history.linkSamples.unshift(...early);
+    expect(found(history, 'liveness.discovery').culprits).to.deep.equal(['node-4']);
+    expect(found(history, 'liveness.discovery').because).to.match(/max 2900 ms/);
+    for (const sample of early) if (sample.at < 4_900) sample.links = [];
+    expect(found(history, 'liveness.discovery').culprits).to.have.length(all.length);
+    // Not before it could: its links came late.
+    history.lives[3]!.reachableAt = 3_500;
+    expect(found(history, 'liveness.discovery').culprits).not.to.include('node-4');
+    // Its first life has dialled, its second has not.
+    history.lives[3]!.endedAt = 20_000;
+    history.lives.push(
+      lifeOf('node-4', { number: 1, startedAt: 20_500, readyAt: 21_000, reachableAt: 21_000 }),
+    );
+    expect(found(history, 'liveness.discovery').culprits).to.include('node-4');
+  });
+
   it('name the node that failed to start, with its last words', () => {
     const history = healthyHistory();
     history.lives[3] = lifeOf('node-4', {
