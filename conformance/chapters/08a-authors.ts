@@ -48,6 +48,7 @@ export const rows: readonly Requirement[] = [
       'author-algorithm-unread',
       'author-unused-bits',
       'author-purposes-exact',
+      'author-issuer-uncompared',
       'author-short-times-only',
     ],
     needs: [],
@@ -150,6 +151,7 @@ async function badlyCertified(bench: Bench, author: Puppet, other: Puppet): Prom
   const base64 = encodeBase64(good);
   const clientOnly = ['1.3.6.1.5.5.7.3.2'];
   const serverOnly = ['1.3.6.1.5.5.7.3.1'];
+  const anyPurpose = '2.5.29.37.0';
   const long = await issued({ agentIds: [`agent_${'a'.repeat(65)}`] });
   const bare = await issued({ agentIds: ['urn:cle-net:agent:somebody'] });
   return [
@@ -160,6 +162,10 @@ async function badlyCertified(bench: Bench, author: Puppet, other: Puppet): Prom
     of('with a self-signed certificate', text(await selfSigned(author.identity))),
     of('with a certificate of another CA of the same name', text(await strangers.issue(author.identity))),
     of('with a certificate of another CA', text(await others.issue(author.identity))),
+    of(
+      'with a certificate of the CA’s key under another name',
+      await issued({ issuerName: 'somebody’s CA' }),
+    ),
     of('with a certificate of an intermediate', text(await between.issue(author.identity))),
     of('with another key’s certificate', text(other.certificate)),
     of(
@@ -216,6 +222,7 @@ async function badlyCertified(bench: Bench, author: Puppet, other: Puppet): Prom
     of('with a certificate for clients only', await issued({ extendedKeyUsage: clientOnly })),
     of('with a certificate for servers only', await issued({ extendedKeyUsage: serverOnly })),
     of('with a certificate for no purpose', await issued({ extendedKeyUsage: null })),
+    of('with a certificate for any purpose, by that name', await issued({ extendedKeyUsage: [anyPurpose] })),
     of('of an agent id of 65 characters', long, { senderMembers: { agent_id: `agent_${'a'.repeat(65)}` } }),
     of('of an agent id without its prefix', bare, { senderMembers: { agent_id: 'somebody' } }),
     of('with a newline in its certificate', `${base64.slice(0, 64)}\n${base64.slice(64)}`),

@@ -125,6 +125,14 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['TLS-05', 'TLS-08'],
   },
   {
+    id: 'author-issuer-uncompared',
+    kills: ['AUT-01'],
+    file: certificate,
+    find: '    if (!der.sameBytes(fields.issuer, authority.subject)) return null;\n',
+    replace: '',
+    note: 'does not compare the issuer of an author’s certificate with the name of the CA',
+  },
+  {
     id: 'author-two-agents',
     kills: ['AUT-01'],
     file: certificate,
