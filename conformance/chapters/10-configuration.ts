@@ -82,7 +82,8 @@ const variants: readonly Variant[] = [
   {
     what: 'an unknown key of a bootstrap node',
     change: set('bootstrap_nodes', `[{host: node-1, port: 8888, public_key: ${key}, weight: 3}]`),
-    names: ['weight'],
+    // "naming the key": the unknown one, or the one that it stands in.
+    names: ['weight', 'bootstrap_nodes'],
   },
   { what: 'hosts that are no map', change: set('hosts', '[node-1]'), names: ['hosts'] },
   { what: 'no YAML', change: () => 'agent_id: [\nlisten', names: [] },

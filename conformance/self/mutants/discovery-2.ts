@@ -28,6 +28,15 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'discovery-begins-late',
+    kills: ['DSC-07'],
+    file,
+    find: '  for (const query of node.bootstraps) askBootstrap(node, query);',
+    replace:
+      '  node.deadlines.at(node.nowMs + 2500, () => {\n    for (const query of node.bootstraps) askBootstrap(node, query);\n  });',
+    note: 'asks its bootstrap nodes two and a half seconds after its start',
+  },
+  {
     id: 'discovery-waits-to-ask-again',
     kills: ['DSC-07'],
     file,
