@@ -39,6 +39,14 @@ export function obstacle(fault: PlannedFault, abilities: ReadonlySet<string>): s
   return missing.length === 0 ? null : `this engine lacks the ability ${missing.join(' and ')}`;
 }
 
+/** Why a fault has nobody to strike at this moment, or null: a node that failed to start is found so by itself. */
+function absent(fault: PlannedFault, { recorder }: Ground): string | null {
+  const name = 'node' in fault ? fault.node : fault.kind === 'adversary' ? fault.target : null;
+  const life = name === null ? null : recorder.life(name);
+  if (name === null || (life !== null && life.readyAt !== null && life.endedAt === null)) return null;
+  return `${name} was not up`;
+}
+
 /** A fault in force. */
 interface InForce {
   receipt: { what: string; evidence: Record<string, unknown> };
@@ -76,14 +84,16 @@ export async function runFault(fault: PlannedFault, ground: Ground, loadAt: numb
   };
   const tell = (phase: 'begun' | 'applied' | 'cured' | 'skipped' | 'failed', detail: string): void =>
     recorder.emit({ kind: 'fault', id: fault.id, label, phase, at: recorder.now(), detail });
-  const why = obstacle(fault, ground.abilities);
-  if (why !== null) {
+  const skip = (why: string): void => {
     recorder.fault({ ...record, outcome: 'skipped', because: why });
     tell('skipped', why);
-    return;
-  }
+  };
+  const why = obstacle(fault, ground.abilities);
+  if (why !== null) return skip(why);
   await until(loadAt + fault.atMs, ground.signal);
   if (ground.signal.aborted) return;
+  const nobody = absent(fault, ground);
+  if (nobody !== null) return skip(nobody);
   recorder.fault(record);
   tell('begun', label);
   const severing = severingOf(

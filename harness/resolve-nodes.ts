@@ -20,6 +20,14 @@ export interface Context {
   busy: { node: string; from: number; to: number }[];
 }
 
+interface Span {
+  from: number;
+  to: number;
+}
+
+const overlap = (a: Span, b: Span, marginMs = 0): boolean =>
+  a.from < b.to + marginMs && b.from < a.to + marginMs;
+
 /** All pairs from one set to another; null: to everybody else. */
 export function allPairs(
   nodes: readonly PlannedNode[],
@@ -63,6 +71,16 @@ export function select(
         `${keyText(path)}: ${late.name} joins only at ${late.startAtMs / 1000} s`,
       );
     }
+    const taken =
+      window === null
+        ? undefined
+        : context.busy.find((span) => names.includes(span.node) && overlap(span, window));
+    if (taken !== undefined) {
+      throw context.file.complain(
+        path,
+        `${keyText(path)}: another fault has ${taken.node} from ${taken.from / 1000} s to ${taken.to / 1000} s`,
+      );
+    }
     return names;
   }
   const candidates = named(context, selector.from ?? 'all', path);
@@ -102,11 +120,7 @@ export function draw(
     const startAt = context.nodes.find((node) => node.name === name)?.startAtMs ?? 0;
     if (startAt > 0 && (window === null || window.from < startAt + marginMs)) return false;
     return !context.busy.some(
-      (span) =>
-        window !== null &&
-        span.node === name &&
-        window.from < span.to + marginMs &&
-        span.from < window.to + marginMs,
+      (span) => window !== null && span.node === name && overlap(span, window, marginMs),
     );
   };
   // The whole list is drawn first, so that a node that steps aside changes nobody else's place. Nodes that no fault has

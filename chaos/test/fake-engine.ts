@@ -191,11 +191,13 @@ function fakePlane(plan: Plan, done: string[], refuses?: LinkFault['kind']): Fau
       };
     },
     async counters() {
-      return names.flatMap((from) =>
-        names
+      // Each start dials everybody once.
+      return names.flatMap((from) => {
+        const accepted = done.filter((what) => what === `start ${from}`).length;
+        return names
           .filter((to) => to !== from)
-          .map((to) => ({ from, to, accepted: 1, open: 1, bytesForth: 1, bytesBack: 1 })),
-      );
+          .map((to) => ({ from, to, accepted, open: 1, bytesForth: 1, bytesBack: 1 }));
+      });
     },
     async assertHealthy() {},
   };

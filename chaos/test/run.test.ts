@@ -145,6 +145,16 @@ faults:
     expect(verdictOf(record, 'liveness.discovery')).to.equal('pass');
   }).timeout(30_000);
 
+  it('skips a fault whose node is not up, instead of taking it for trouble of the harness', async () => {
+    const faults = 'faults:\n  - {kind: kill, nodes: node-5, at_s: 0.2, for_s: 0.3}\n';
+    const { record, done } = await run(plan(faults, 1), { dead: ['node-5'] });
+    expect(done).not.to.include('kill node-5');
+    const skipped = record.findings.find(({ id }) => id === 'faults.skipped');
+    expect(skipped?.because).to.contain('kill-1: node-5 was not up');
+    expect(record.history.trouble).to.deep.equal([]);
+    expect(verdictOf(record, 'nodes.up')).to.equal('fail');
+  }).timeout(30_000);
+
   it('stops everything when it is interrupted', async () => {
     const engine = fakeEngine();
     const interrupted = new AbortController();

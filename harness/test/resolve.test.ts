@@ -165,6 +165,11 @@ describe('plan', () => {
     expect(line('nodes:\n  count: 4\n  groups:\n    - {name: a, count: 9}\n')).to.match(
       /^s\.yaml:4: nodes\.groups\[0\]\.count: 9 does not fit/,
     );
+    expect(
+      line(
+        'nodes: {count: 5}\nfaults:\n  - {kind: kill, nodes: [node-1, node-2], at_s: 1, for_s: 2}\n  - {kind: pause, nodes: others, at_s: 3, for_s: 1}\n  - {kind: wipe, nodes: node-2, at_s: 2.5, for_s: 2}\n',
+      ),
+    ).to.match(/^s\.yaml:5: faults\[2\]\.nodes: another fault has node-2 from 1 s to 3 s/);
     expect(line('nodes: {count: 4}\nlate_joiners:\n  - at_s: 1\n    count: 3\n')).to.match(
       /^s\.yaml:4: late_joiners\[0\]\.count: too few/,
     );
