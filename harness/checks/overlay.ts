@@ -75,12 +75,14 @@ export function overlayConnected(history: History): Finding {
   const old = tooOld(history);
   if (old !== null) return finding(id, proves, 'unknown', old);
   if (edges === null) return finding(id, proves, 'skipped', noCounters);
-  if (nodes.length < 3) return finding(id, proves, 'unknown', `Only ${nodes.length} nodes live at the end.`);
   const degrees = neighbours(nodes, edges);
   const alone = nodes.filter((node) => degrees.get(node)?.size === 0);
-  if (alone.length > 0) {
+  if (alone.length > 0 && nodes.length > 1) {
     return finding(id, proves, 'fail', `${listed(history, alone)} had no peer at the end.`, alone, alone);
   }
+  if (history.plan.nodes.length < 3)
+    return finding(id, proves, 'skipped', 'A net of two nodes has no second path.');
+  if (nodes.length < 3) return finding(id, proves, 'unknown', `Only ${nodes.length} nodes live at the end.`);
   const cut = unreachable(nodes, edges);
   if (cut.length > 0) {
     const small = cut.length * 2 <= nodes.length ? cut : nodes.filter((node) => !cut.includes(node));

@@ -53,6 +53,16 @@ describe('the overlay', () => {
     ).to.deep.equal(['c']);
   });
 
+  it('of two nodes has no second path, and still must be one', () => {
+    const pair = healthyHistory({ nodes: 2 });
+    expect(overlayConnected(pair).verdict).to.equal('skipped');
+    for (const sample of pair.linkSamples) sample.links = [];
+    expect(overlayConnected(pair).verdict).to.equal('fail');
+    const left = healthyHistory();
+    for (const life of left.lives.slice(2)) Object.assign(life, { endedAt: 9_000, end: 'killed' });
+    expect(overlayConnected(left).verdict).to.equal('unknown');
+  });
+
   it('is not judged where nobody counts connections', () => {
     const history = healthyHistory();
     for (const sample of history.linkSamples) for (const link of sample.links) link.open = null;
