@@ -24,6 +24,8 @@ export interface RunContext {
   readonly thorough: boolean;
   readonly host: HostWatch;
   readonly watch: Watch;
+  /** Aborted when the run is to end early: what is not judged by then stays open. Null where nobody can end it. */
+  readonly ended: AbortSignal | null;
 }
 
 export interface Bench {
