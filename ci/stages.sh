@@ -10,6 +10,8 @@ logs=$(mktemp -d)
 export CLE_DOCKERD_PID_FILE="$logs/dockerd.pid"
 trap 'bash ci/install-docker.sh stop >/dev/null 2>&1; rm -rf "$logs"' EXIT
 passed=0 failed=0 skipped=0 broken=''
+# Exit status of the last stage that ran.
+last=0
 informative='' again='' enough=0
 
 run() { # run NAME SECONDS COMMAND…
@@ -42,6 +44,7 @@ stage() { # stage NAME SECONDS COMMAND…
     run "$@"
     status=$?
   fi
+  last=$status
   if [ "$status" -eq 0 ]; then
     passed=$((passed + 1))
     echo "== $name: ok ($((SECONDS - started)) s)"

@@ -55,7 +55,8 @@ npm run conformance -- list
 Default target: the reference node. CMD is started by us with CLE_CONFIG in its environment, as often as needed; so are
 containers of REF, with their files under /cle (docs/containers.md). --engine docker puts the reference node into a container.
 --thorough: rows take the sizes and waits that their requirements name (100 kills, 40 nodes, windows of 60 and 600 s), 11 min.
-exit 0: all M rows pass (or as the baseline says) · 1: not · 2: wrong use · 3: could not be judged`;
+exit 0: all M rows pass (or as the baseline says) · 1: not · 2: wrong use · 3: could not be judged
+SIGINT or SIGTERM end the run: the reports hold what was judged, the rest as inconclusive; exit 130 or 143.`;
 
 /** The command; resolves with its exit code. Throws UsageError where the command line is wrong. */
 export async function conformance(argv: readonly string[]): Promise<number> {
@@ -74,12 +75,28 @@ export async function conformance(argv: readonly string[]): Promise<number> {
   select(register.rows, selection);
   if (options.baseline !== null) readBaseline(options.baseline);
   const target = await openTarget(values, options.seed);
-  const signals = stopOnSignals(() => target.close());
+  const terminal = openTerminal(process.stdout, register.catalogue, values.quiet === true);
+  const ending = new AbortController();
+  let reported: Promise<unknown> = Promise.resolve();
+  const signals = stopOnSignals(async (signal) => {
+    // What rows leave behind that are cut off in the middle must not end the process before its nodes are gone.
+    process.on('unhandledRejection', () => {});
+    terminal.note(`${signal}: ending the run, the reports hold what is judged by now`);
+    ending.abort();
+    try {
+      await reported;
+    } finally {
+      await target.close();
+    }
+  });
   try {
-    const terminal = openTerminal(process.stdout, register.catalogue, values.quiet === true);
-    const summary = await signals.guard(runConformance(options, target, terminal, register));
-    terminal.summary(summary, options.outDir);
-    return exitCodeOf(summary.verdict);
+    const running = runConformance({ ...options, ended: ending.signal }, target, terminal, register);
+    const summarised = running.then((summary) => {
+      terminal.summary(summary, options.outDir);
+      return summary;
+    });
+    reported = summarised;
+    return exitCodeOf((await signals.guard(summarised)).verdict);
   } finally {
     signals.off();
     await target.close();
@@ -103,7 +120,7 @@ function selectionOf(values: Flags): Selection {
   return { only, level };
 }
 
-function optionsOf(values: Flags, selection: Selection): RunOptions {
+function optionsOf(values: Flags, selection: Selection): Omit<RunOptions, 'ended'> {
   const seed = values.seed === undefined ? freshSeed() : Number(values.seed);
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new UsageError(`--seed ${values.seed}: not a whole number ≥ 0`);

@@ -15,6 +15,7 @@ import { fail, late, notApplicable, type Outcome, type Requirement, wantsFreshNo
 import type { Crash } from './summary.ts';
 import type { FailedStart, Lease, NodeOptions, NodeUnderTest, Target } from './target.ts';
 import type { TranscriptLine } from './transcript.ts';
+import { createWaits, type Waits } from './waits.ts';
 
 /** What all rows of a run have in common. */
 export interface RunContext {
@@ -24,6 +25,8 @@ export interface RunContext {
   readonly thorough: boolean;
   readonly host: HostWatch;
   readonly watch: Watch;
+  /** Aborted when the run is to end early: what is not judged by then stays open. Null where nobody can end it. */
+  readonly ended: AbortSignal | null;
 }
 
 export interface Bench {
@@ -91,6 +94,7 @@ interface State {
   readonly alone: boolean;
   readonly startedAt: number;
   readonly lines: TranscriptLine[];
+  readonly waits: Waits;
   readonly abort: AbortController;
   readonly cleanups: (() => unknown)[];
   readonly forgiven: Set<string>;
@@ -103,7 +107,6 @@ interface State {
   sharedCrash: Crash | null;
   holds: 'shared' | 'own' | null;
   sharedLease: Promise<NodeUnderTest> | null;
-  lastAtMs: number;
 }
 
 /** More lines than this are not kept: a flood would fill the memory. */
@@ -123,6 +126,7 @@ export function openBench(row: Requirement, context: RunContext, alone: boolean)
     alone,
     startedAt: performance.now(),
     lines: [],
+    waits: createWaits(),
     abort,
     cleanups: [],
     forgiven: new Set(),
@@ -135,7 +139,6 @@ export function openBench(row: Requirement, context: RunContext, alone: boolean)
     sharedCrash: null,
     holds: null,
     sharedLease: null,
-    lastAtMs: 0,
   };
   return {
     bench: benchOf(state),
@@ -148,7 +151,7 @@ export function openBench(row: Requirement, context: RunContext, alone: boolean)
       return performance.now() - state.startedAt - state.queuedMs - queueing;
     },
     onClose: (timer) => void state.cleanups.push(() => clearTimeout(timer)),
-    transcript: () => [...state.lines].sort((a, b) => a.atMs - b.atMs),
+    transcript: () => [...state.lines, ...state.waits.ends()].sort((a, b) => a.atMs - b.atMs),
     close: () => close(state),
   };
 }
@@ -184,7 +187,8 @@ function benchOf(state: State): Bench {
     note: (text) => note(state, text),
     sleep: async (ms, why) => {
       state.step = why;
-      note(state, `${why} (${Math.round(ms)} ms)`);
+      if (state.waits.begins(why, ms, performance.now() - state.startedAt))
+        note(state, `${why} (${Math.round(ms)} ms)`);
       await delay(ms, undefined, { signal: state.abort.signal });
     },
     waitFor: (what, withinMs, look) => waitFor(state, what, withinMs, look),

@@ -27,6 +27,8 @@ export interface JudgedRow {
   sharedCrash: Crash | null;
   /** The host had little time left while the row ran: what it found amiss may be due to its neighbours. */
   crowded: boolean;
+  /** The run ended before it was judged. */
+  isOpen: boolean;
 }
 
 const missingNeeds: Record<string, string> = {
@@ -43,8 +45,12 @@ const missingNeeds: Record<string, string> = {
  */
 const ranOut = / within \d+ ms|refused \(closed\)|before the connection ended \(close 1000/;
 
+/** How long the nodes and puppets of a row may take to go when the run is ended; its target takes down the rest. */
+const leaveWithinMs = 2_000;
+
 /** Never rejects. `alone`: nothing is shared with other rows. */
 export async function judgeRow(row: Requirement, context: RunContext, alone = false): Promise<JudgedRow> {
+  if (context.ended?.aborted === true) return openRow(row, context);
   const startedAt = performance.now();
   const missing = row.needs.filter((need) => !context.target.abilities.has(need));
   if (missing.length > 0) {
@@ -55,10 +61,20 @@ export async function judgeRow(row: Requirement, context: RunContext, alone = fa
       transcript: [],
       sharedCrash: null,
       crowded: false,
+      isOpen: false,
     };
   }
   const bench = openBench(row, context, alone);
-  const first = await Promise.race([attempt(row, bench), limit(row, bench), bench.crashed]);
+  const ended = endOf(context.ended);
+  const first = await Promise.race([attempt(row, bench), limit(row, bench), bench.crashed, ended.comes]);
+  ended.off();
+  if (first === 'ended') {
+    const durationMs = bench.activeMs();
+    bench.note(notJudged);
+    const transcript = bench.transcript();
+    await Promise.race([bench.close(), delay(leaveWithinMs)]);
+    return openRow(row, context, durationMs, transcript);
+  }
   const outcome =
     first.verdict === 'inconclusive' ? await Promise.race([bench.crashed, heardOf(first)]) : first;
   const endedAt = performance.now();
@@ -70,7 +86,36 @@ export async function judgeRow(row: Requirement, context: RunContext, alone = fa
     transcript: bench.transcript(),
     sharedCrash: bench.sharedCrash(),
     crowded: settled.verdict !== 'pass' && isCrowded(context, startedAt, endedAt),
+    isOpen: false,
   };
+}
+
+const notJudged = 'not judged: the run was ended';
+
+/** What a row is that the end of the run came before. */
+export function openRow(
+  row: Requirement,
+  context: RunContext,
+  durationMs = 0,
+  transcript: readonly TranscriptLine[] = [],
+): JudgedRow {
+  const outcome: Outcome = { verdict: 'inconclusive', because: notJudged, evidence: [] };
+  return {
+    result: resultOf(row, context, outcome, durationMs),
+    transcript,
+    sharedCrash: null,
+    crowded: false,
+    isOpen: true,
+  };
+}
+
+function endOf(signal: AbortSignal | null): { comes: Promise<'ended'>; off(): void } {
+  let onAbort = (): void => {};
+  const comes = new Promise<'ended'>((resolve) => {
+    onAbort = () => resolve('ended');
+    signal?.addEventListener('abort', onAbort);
+  });
+  return { comes, off: () => signal?.removeEventListener('abort', onAbort) };
 }
 
 const crowdedShare = 0.8;

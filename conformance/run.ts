@@ -3,6 +3,7 @@
  * written. The one place that knows the order of these; knows no command line.
  */
 
+import { setMaxListeners } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +11,11 @@ import { hostFacts, watchHost } from '../harness/host.ts';
 import { junitXml } from '../harness/report/junit.ts';
 import { applyBaseline, fingerprintOf, readBaseline, writeBaseline } from './baseline.ts';
 import type { RunContext } from './bench.ts';
-import { boundedStarts } from './bounded.ts';
-import { type JudgedRow, judgeRow } from './judge-row.ts';
+import type { CatalogueRow } from './catalogue.ts';
+import { type HearAgain, secondHearing } from './hear-again.ts';
+import { type JudgedRow, judgeRow, openRow } from './judge-row.ts';
 import { createWatch } from './monitors.ts';
+import { countIn, createProgress, type Progress, progressLine } from './progress.ts';
 import { loadRegister, type Register } from './register.ts';
 import { badgeSvg } from './report/badge.ts';
 import { conformanceJson } from './report/json.ts';
@@ -39,6 +42,8 @@ export interface RunOptions {
   writeBaseline: { file: string; reason: string } | null;
   /** `YYYY-MM-DD`, for the expiry of baseline entries. */
   today: string;
+  /** Aborted when the run is to end early: the reports then hold what was judged. Null where nobody ends it. */
+  ended: AbortSignal | null;
 }
 
 /** Rows under way at once; the long ones wait, so most of them cost nothing. */
@@ -49,6 +54,7 @@ const jobsAtOnce = 64;
  */
 const overcommitment = 1.6;
 const heavyCpu = 1;
+const progressEveryMs = 10_000;
 
 /** Judges and writes the reports into `outDir`. The target stays open; whoever opened it closes it. */
 export async function runConformance(
@@ -70,21 +76,23 @@ export async function runConformance(
     thorough: options.thorough,
     host,
     watch: createWatch(),
+    ended: options.ended,
   };
+  // Every row under way listens.
+  if (options.ended !== null) setMaxListeners(0, options.ended);
+  const isEnded = (): boolean => options.ended?.aborted === true;
   terminal.started(chosen.length, target.description, options.seed);
   const gaps = gapsOf(whole, options.selection);
   for (const gap of gaps) terminal.note(gap);
-  const strays = catchStrays((text) => terminal.note(text));
-  let done = 0;
-  const outcomes = judgeRows(chosen, context, (result) => {
-    done += 1;
-    terminal.finished(result, done, chosen.length);
+  // What rows leave behind that are cut off in the middle is no defect of theirs.
+  const strays = catchStrays((text) => {
+    if (!isEnded()) terminal.note(text);
   });
-  await runMocha(chosen, catalogue, async (id) => (await outcomes.get(id)!).result);
-  const judged = await Promise.all(outcomes.values());
+  const judged = await judgeAll(chosen, catalogue, context, terminal);
   host.stop();
   strays.off();
-  gaps.push(...strays.defects);
+  if (!isEnded()) gaps.push(...strays.defects);
+  const open = judged.filter(({ isOpen }) => isOpen).map(({ result }) => result.id);
 
   const named = new Map(rows.map((row) => [row.id, row]));
   const transcripts = new Map<string, readonly TranscriptLine[]>();
@@ -100,21 +108,50 @@ export async function runConformance(
   const { results, problems } = applyBaseline(raw, entries, known, options.today);
   const crashes = unexplained(target.crashes, results);
   const summary: Summary = {
-    ...judge(results, problems, crashes, gaps),
+    ...judge(results, problems, crashes, gaps, open),
     target: target.description,
     seed: options.seed,
     thorough: options.thorough,
     counts: countsOf(results),
     results,
+    open,
     baselineProblems: problems,
     crashes,
     wallMs: performance.now() - startedAt,
     host: { ...hostFacts(), health: host.health().because },
   };
   writeReports(options, summary, { catalogue, rows }, transcripts);
-  if (options.writeBaseline !== null)
+  // Half a run would forget what is known of the other half.
+  if (options.writeBaseline !== null && !isEnded())
     writeBaseline(options.writeBaseline.file, results, options.today, options.writeBaseline.reason);
   return summary;
+}
+
+/** Every row in its turn, the terminal kept up to date meanwhile. */
+async function judgeAll(
+  rows: readonly Requirement[],
+  catalogue: readonly CatalogueRow[],
+  context: RunContext,
+  terminal: Terminal,
+): Promise<JudgedRow[]> {
+  const startedAt = performance.now();
+  const progress = createProgress(rows.length);
+  const outcomes = judgeRows(rows, context, {
+    progress,
+    onJudged: ({ result, isOpen }) => {
+      if (!isOpen) terminal.finished(result, progress);
+    },
+  });
+  const ticking = setInterval(() => {
+    if (context.ended?.aborted !== true)
+      terminal.progress(progressLine(progress, startedAt, performance.now()));
+  }, progressEveryMs);
+  try {
+    await runMocha(rows, catalogue, async (id) => (await outcomes.get(id)!).result);
+    return await Promise.all(outcomes.values());
+  } finally {
+    clearInterval(ticking);
+  }
 }
 
 /** The row at the price of its full sizes and waits. */
@@ -140,20 +177,32 @@ function expectation(row: Requirement, result: Result): TranscriptLine {
   return { atMs: 0, who: row.id, direction: 'note', text };
 }
 
+/** Wall time for second hearings, beyond the moment at which every row has been heard once. */
+export const hearAgainMs = 120_000;
+
+export interface JudgeOptions {
+  progress?: Progress;
+  onJudged?: (judged: JudgedRow) => void;
+  /** Default: what failed too, where there is more than one row, and hearAgainMs. */
+  hearAgain?: HearAgain;
+}
+
 /** Starts all rows within the bounds of this host; each promise settles when its row is judged for good. Never rejects. */
 export function judgeRows(
   rows: readonly Requirement[],
   context: RunContext,
-  onFinished: (result: Result) => void = () => {},
-  bounds: Bounds = {
-    cpu: overcommitment * Math.max(1, availableParallelism()),
-    jobs: jobsAtOnce,
-    alone: heavyCpu,
-  },
-  hearAgain = hearAgainForMs,
+  options: JudgeOptions = {},
 ): ReadonlyMap<string, Promise<JudgedRow>> {
+  const { progress = createProgress(rows.length), onJudged = () => {} } = options;
+  const hear = async (row: Requirement, heardIn: RunContext, alone = false): Promise<JudgedRow> => {
+    progress.underWay.set(row.id, performance.now());
+    const judged = await judgeRow(row, heardIn, alone);
+    progress.underWay.delete(row.id);
+    return judged;
+  };
   const finished = (judged: JudgedRow): JudgedRow => {
-    onFinished(judged.result);
+    if (!judged.isOpen) countIn(progress, judged.result);
+    onJudged(judged);
     return judged;
   };
   const { outcomes, settled } = schedule(
@@ -163,13 +212,17 @@ export function judgeRows(
       cpu: row.cpu ?? 0.25,
       first: !context.target.abilities.has('instances') && wantsFreshNode(row),
       run: async () => {
-        const judged = await judgeRow(row, context);
-        return judged.sharedCrash === null ? judged : judgeRow(row, context, true);
+        const judged = await hear(row, context);
+        return judged.sharedCrash === null ? judged : hear(row, context, true);
       },
     })),
-    bounds,
+    hostBounds(),
   );
-  const again = secondHearing(settled, rows.length === 1 ? 0 : hearAgain, (row) => judgeRow(row, context));
+  const again = secondHearing(
+    settled,
+    options.hearAgain ?? { failures: rows.length > 1, withinMs: hearAgainMs },
+    (row, over) => hear(row, { ...context, ended: eitherOf(context.ended, over) }),
+  );
   // A monitor's row is not judged before every other row has drawn out of the node what it could.
   return new Map(
     rows.map((row) => {
@@ -180,59 +233,27 @@ export function judgeRows(
   );
 }
 
-/** Rows are heard again two at a time, for so long, and if they are few: a node that does badly everywhere does badly. */
-const hearAgainAtOnce = 2;
-const hearAgainForMs = 90_000;
-const hearAgainMost = 12;
+function hostBounds(): Bounds {
+  const cpu = overcommitment * Math.max(1, availableParallelism());
+  return { cpu, jobs: jobsAtOnce, alone: heavyCpu };
+}
 
-/**
- * What went amiss because something came too late, or while the host had its hands full, is judged once more when all other
- * rows are through, and that second hearing counts: beside fifty others even a good node may miss a moment. A failure on a full
- * host that is no matter of time has to pass twice. What an overloaded host left open is heard again however long it takes.
- */
-function secondHearing(
-  settled: Promise<void>,
-  forMs: number,
-  judge: (row: Requirement) => Promise<JudgedRow>,
-): (row: Requirement, first: JudgedRow) => Promise<JudgedRow> {
-  const inTurn = boundedStarts(hearAgainAtOnce);
-  let since = 0;
-  let asking = 0;
-  void settled.then(() => {
-    since = performance.now();
-  });
-  return async (row, first) => {
-    const { verdict, timing, because } = first.result;
-    if (verdict === 'pass' || verdict === 'not-applicable') return first;
-    const isOpen = verdict === 'inconclusive' && timing === true;
-    if (!isOpen && (forMs === 0 || !(timing === true || first.crowded))) return first;
-    asking += 1;
-    await settled;
-    return inTurn(async () => {
-      if (!isOpen && (asking > hearAgainMost || performance.now() - since >= forMs)) return first;
-      // That nothing came too late speaks against the host as an excuse: chance may have hidden the fault in one hearing.
-      const hearings = verdict === 'inconclusive' || timing === true ? 1 : 2;
-      let again = first;
-      for (let hearing = 0; hearing < hearings; hearing += 1) {
-        again = await judge(row);
-        if (again.result.verdict !== 'pass') return again;
-      }
-      const told = `${again.result.because} (at a ${hearings === 1 ? 'second' : 'second and a third'} hearing; beside other rows: ${because})`;
-      return { ...again, result: { ...again.result, because: told } };
-    });
-  };
+function eitherOf(ended: AbortSignal | null, over: AbortSignal): AbortSignal {
+  return ended === null ? over : AbortSignal.any([ended, over]);
 }
 
 /** Joins what the monitor of this row saw on all connections of the run. */
 function withWitnesses(row: Requirement, judged: JudgedRow, context: RunContext): JudgedRow {
   const { witnessed, violations } = context.watch.evidence(row.id);
   if (judged.result.verdict !== 'pass') return judged;
-  if (witnessed === 0) {
+  if (witnessed === 0 && context.ended?.aborted !== true) {
     const because = 'no message of the run could be watched for this';
     return { ...judged, result: { ...judged.result, verdict: 'inconclusive', because } };
   }
   const first = violations[0];
   if (first === undefined) {
+    if (context.ended?.aborted === true)
+      return openRow(row, context, judged.result.durationMs, judged.transcript);
     const because = `${judged.result.because} (${witnessed} messages of the whole run watched)`;
     return { ...judged, result: { ...judged.result, because } };
   }

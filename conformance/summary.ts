@@ -25,6 +25,8 @@ export interface Summary {
   thorough: boolean;
   counts: Record<Verdict, number>;
   results: readonly Result[];
+  /** Ids of the rows that the end of the run came before. */
+  open: readonly string[];
   baselineProblems: readonly BaselineProblem[];
   crashes: readonly Crash[];
   wallMs: number;
@@ -40,13 +42,15 @@ export function countsOf(results: readonly Result[]): Record<Verdict, number> {
 
 /**
  * fail: an M row fails or is untestable without excuse, the baseline has a problem, or the node crashed. inconclusive: an M
- * row could not be judged, no row at all was, or the suite itself is not whole (`gaps`). S rows warn and do not decide.
+ * row could not be judged, no row at all was, the suite itself is not whole (`gaps`), or the run was ended before it was through
+ * (`open` rows). S rows warn and do not decide.
  */
 export function judge(
   results: readonly Result[],
   problems: readonly BaselineProblem[],
   crashes: readonly Crash[],
   gaps: readonly string[] = [],
+  open: readonly string[] = [],
 ): { verdict: RunVerdict; because: string } {
   const must = results.filter((result) => result.level === 'must');
   const failing = must.filter(
@@ -61,6 +65,11 @@ export function judge(
     };
   if (problems.length > 0) return { verdict: 'fail', because: `baseline: ${problems[0]!.because}` };
   if (crashes.length > 0) return { verdict: 'fail', because: `${crashes[0]!.node} ${crashes[0]!.how}` };
+  if (open.length > 0)
+    return {
+      verdict: 'inconclusive',
+      because: `the run was ended: ${open.length} of ${results.length} rows were not judged`,
+    };
   if (gaps.length > 0) return { verdict: 'inconclusive', because: `the suite is not whole: ${gaps[0]}` };
   if (unclear.length > 0)
     return { verdict: 'inconclusive', because: `${listed(unclear.map((r) => r.id))} could not be judged` };

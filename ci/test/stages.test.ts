@@ -42,6 +42,12 @@ describe('stages of a gate', () => {
     expect(gate(stages)).to.include({ status: 0, last: '0 passed, 0 failed, 2 skipped' });
   });
 
+  it('keeps the status of a stage, by which the gate knows what this machine cannot have', () => {
+    expect(
+      gate(`stage one 5 sh -c 'exit 3'; echo "last $last"; stage two 5 true; echo "last $last"`).output,
+    ).to.match(/last 3\n(?:.*\n)*last 0\n/);
+  });
+
   it('tries again what may be tried again, once', () => {
     const folder = mkdtempSync(join(tmpdir(), 'cle-stages-'));
     try {

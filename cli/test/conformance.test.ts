@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { openCommandTarget } from '../../conformance/target-command.ts';
+import { processesWithEnvironment } from '../../harness/os-process.ts';
 import { UsageError } from '../../harness/usage-error.ts';
 import { conformance } from '../conformance.ts';
 
@@ -93,6 +95,37 @@ describe('npm run conformance', function () {
     );
     expect(bad.code).to.equal(1);
     expect(bad.out).to.match(/ENV-07/);
+  });
+
+  it('tells a pipe how far it is, and writes what was judged when it is ended', async () => {
+    const out = join(folder, 'ended');
+    const words = ['--import', 'tsx', 'cli/conformance.ts', '--only', 'TLS-01,HBT-*', '--out', out];
+    const temp = mkdtempSync(join(folder, 'temp-'));
+    const child = spawn(process.execPath, words, { cwd: root, env: { ...process.env, TMPDIR: temp } });
+    const ended = once(child, 'close');
+    let said = '';
+    let isTold = false;
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data) => {
+        said += data;
+        if (isTold || !/rows judged after 1\d s, 0 failures, \d+ under way, the longest HBT-/.test(said))
+          return;
+        isTold = true;
+        child.kill('SIGTERM');
+      });
+    expect((await ended)[0], said).to.equal(143);
+    const { verdict, results } = JSON.parse(readFileSync(join(out, 'conformance.json'), 'utf8'));
+    expect(verdict).to.equal('inconclusive');
+    const open = results.filter((r: { because: string }) => r.because === 'not judged: the run was ended');
+    const ids = open.map(({ id }: { id: string }) => id);
+    expect(ids).to.include('HBT-01').and.not.include('TLS-01');
+    expect(said)
+      .to.include(`not judged: ${ids.join(', ')}`)
+      .and.not.match(/\n\s+at /);
+    for (const name of ['junit.xml', 'requirements.html', 'badge.svg'])
+      expect(existsSync(join(out, name)), name).to.equal(true);
+    expect(readdirSync(temp).filter((name) => name.startsWith('cle-testnet'))).to.deep.equal([]);
+    expect(processesWithEnvironment(`TMPDIR=${temp}`)).to.deep.equal([]);
   });
 
   it('says what is wrong with a command that never listens, or listens without TLS', async () => {

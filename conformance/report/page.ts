@@ -45,7 +45,7 @@ details.row > summary:focus-visible { outline: 2px solid var(--accent); }
 .lines { max-height: 420px; overflow: auto; } .lines table { font: 12px/1.45 ui-monospace, Menlo, Consolas, monospace; }
 .lines td { padding: 2px 10px 2px 0; overflow-wrap: anywhere; } .lines tr.out td:nth-child(3) { color: var(--accent); } .lines tr.in td:nth-child(3) { color: var(--second); }
 .lines tr.note td { color: var(--soft); } .lines td:nth-child(-n+3) { white-space: nowrap; }
-@media (max-width: 640px) { details.row > summary { grid-template-columns: 74px 1fr; } .body dl { grid-template-columns: 1fr; gap: 0; } .body dd { margin-bottom: 8px; } }
+@media (max-width: 640px) { details.row > summary { grid-template-columns: auto 1fr auto; gap: 4px 12px; } details.row > summary > .title { grid-area: 2 / 1 / 3 / 4; overflow-wrap: anywhere; } .body dl { grid-template-columns: 1fr; gap: 0; } .body dd { margin-bottom: 8px; } }
 @media print { details.row:not([open]) .body { display: none; } }
 `;
 
@@ -140,7 +140,7 @@ function rowBlock(
   }
   const list = facts.map(([name, value]) => `<dt>${name}</dt><dd>${value}</dd>`).join('');
   const badge = `<span class="verdict ${verdict}">${verdict === 'not-run' ? 'not run' : verdict}</span>`;
-  return `<details class="row ${verdict}" id="${listed.id}" data-verdict="${verdict}"${hidden}><summary><span class="id">${listed.id}</span><span class="soft">${listed.level} · § ${e(listed.section)}</span><span>${e(listed.requirement)}</span>${badge}</summary><div class="body"><dl>${list}</dl>${lines(transcript, verdict === 'pass')}</div></details>`;
+  return `<details class="row ${verdict}" id="${listed.id}" data-verdict="${verdict}"${hidden}><summary><span class="id">${listed.id}</span><span class="soft">${listed.level} · § ${e(listed.section)}</span><span class="title">${e(listed.requirement)}</span>${badge}</summary><div class="body"><dl>${list}</dl>${lines(transcript, verdict === 'pass')}</div></details>`;
 }
 
 /** Rows that hold show less: the page stays small enough to open anywhere. */

@@ -5,12 +5,15 @@
 
 import pico from 'picocolors';
 import type { CatalogueRow } from '../catalogue.ts';
+import type { Progress } from '../progress.ts';
 import type { Result, Verdict } from '../requirement.ts';
 import type { Summary } from '../summary.ts';
 
 export interface Terminal {
   started(rows: number, target: string, seed: number): void;
-  finished(result: Result, done: number, of: number): void;
+  finished(result: Result, progress: Progress): void;
+  /** A line for where no live line can be drawn. */
+  progress(line: string): void;
   note(line: string): void;
   summary(summary: Summary, outDir: string): void;
 }
@@ -43,13 +46,16 @@ export function openTerminal(
       if (!quiet)
         line(`${pico.bold('conformance')} ${rows} rows against ${target} ${pico.dim(`seed ${seed}`)}`);
     },
-    finished: (result, done, of) => {
+    finished: (result, { judged, rows }) => {
       if (
         !quiet &&
         (result.verdict === 'fail' || result.verdict === 'untestable' || result.verdict === 'inconclusive')
       )
         line(`  ${marks[result.verdict]} ${result.id} ${firstLine(result.because)}`);
-      if (live) out.write(`\r\x1b[2K${pico.dim(`  ${done} of ${of} rows judged`)}`);
+      if (live) out.write(`\r\x1b[2K${pico.dim(`  ${judged} of ${rows} rows judged`)}`);
+    },
+    progress: (text) => {
+      if (!quiet && !live) line(`  ${pico.dim(text)}`);
     },
     note: (text) => {
       if (!quiet) line(`  ${pico.dim(text)}`);
@@ -79,7 +85,10 @@ export function table(results: readonly Result[], requirements: ReadonlyMap<stri
 }
 
 function failures(summary: Summary, requirements: ReadonlyMap<string, CatalogueRow>): string {
-  const shown = summary.results.filter((r) => r.verdict !== 'pass' && r.verdict !== 'not-applicable');
+  const open = new Set(summary.open);
+  const shown = summary.results.filter(
+    ({ id, verdict }) => verdict !== 'pass' && verdict !== 'not-applicable' && !open.has(id),
+  );
   const blocks = shown.map((result) => {
     const requirement = requirements.get(result.id)?.requirement ?? '';
     const excuse = result.excused === null ? '' : pico.dim(` (known: ${result.excused})`);
@@ -97,7 +106,8 @@ function failures(summary: Summary, requirements: ReadonlyMap<string, CatalogueR
   const problems = summary.baselineProblems.map(
     (p) => `${marks.fail} baseline, ${p.problem}: ${p.because}\n`,
   );
-  const all = [...blocks, ...crashes, ...problems];
+  const unjudged = open.size === 0 ? [] : [`${marks.inconclusive} not judged: ${summary.open.join(', ')}\n`];
+  const all = [...blocks, ...crashes, ...problems, ...unjudged];
   return all.length === 0 ? '' : `\n${all.join('')}`;
 }
 

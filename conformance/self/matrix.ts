@@ -8,7 +8,7 @@ import type { RunContext } from '../bench.ts';
 import { createWatch } from '../monitors.ts';
 import { controls } from '../register.ts';
 import type { Requirement, Result, Verdict } from '../requirement.ts';
-import { judgeRows, thoroughly } from '../run.ts';
+import { hearAgainMs, judgeRows, thoroughly } from '../run.ts';
 import { schedule } from '../schedule.ts';
 import { openCommandTarget } from '../target-command.ts';
 import { mutantCommand, trivialCommand } from './build.ts';
@@ -228,9 +228,11 @@ async function judgeCommand(
   });
   const host = watchHost(() => target.pids());
   try {
-    const context: RunContext = { target, seed, thorough, host, watch: createWatch() };
+    const context: RunContext = { target, seed, thorough, host, watch: createWatch(), ended: null };
     const sized = thorough ? rows.map(thoroughly) : rows;
-    const judged = await Promise.all(judgeRows(sized, context, undefined, undefined, 0).values());
+    const judged = await Promise.all(
+      judgeRows(sized, context, { hearAgain: { failures: false, withinMs: hearAgainMs } }).values(),
+    );
     return judged.map(({ result }) => result);
   } finally {
     host.stop();

@@ -8,7 +8,8 @@ const style = `
 .cells { display: flex; flex-wrap: wrap; gap: 3px; } .cells span { font: 11px/1 ui-monospace, Menlo, Consolas, monospace; padding: 4px 6px; border-radius: 4px; background: var(--panel); color: var(--soft); }
 .cells .killed { background: var(--pass); color: var(--paper); } .cells .escaped { background: var(--fail); color: var(--paper); }
 .cells .collateral { background: var(--warn); color: var(--paper); } .cells .unclear { outline: 1px dashed var(--unknown); color: var(--unknown); }
-td p { font-size: 12.5px; margin: 2px 0 0; } td:first-child { white-space: nowrap; } ul { padding-left: 20px; }
+th { min-width: 0; } td code { overflow-wrap: anywhere; } ul { padding-left: 20px; } li { overflow-wrap: anywhere; }
+@media (min-width: 641px) { .mutants { table-layout: fixed; } .mutants th:first-child { width: 98px; } .mutants th:nth-child(2) { width: 46%; } }
 `;
 
 export function killMatrixHtml(matrix: KillMatrix): string {
@@ -24,7 +25,7 @@ export function killMatrixHtml(matrix: KillMatrix): string {
 <p>Each mutant is the reference node with one fault. A row that names it must go red; rows that do not must stay green.
 ${cells} cells, part ${matrix.part}, seed ${matrix.seed}, ${readableMs(matrix.wallMs)}.</p>
 ${missed.length === 0 ? '' : `<h2>What escaped</h2><ul>${list}</ul>`}
-<h2>Mutants</h2><div class="scroll"><table><thead><tr><th>mutant</th><th>rows</th></tr></thead><tbody>
+<h2>Mutants</h2><div class="scroll"><table class="mutants"><thead><tr><th></th><th>mutant</th><th>rows</th></tr></thead><tbody>
 ${matrix.mutants.map(mutantRow).join('\n')}
 </tbody></table></div>
 <h2>Nodes that implement nothing</h2><p>They must pass no M row but the positive controls.</p>
@@ -48,11 +49,11 @@ function mutantRow(mutant: MutantOutcome): string {
       return `<span class="${state}" title="${e(`${cell.verdict}: ${cell.because}`)}">${cell.id}</span>`;
     });
   const word = mutant.killed ? 'pass' : 'fail';
-  return `<tr><td><span class="verdict ${word}">${mutant.killed ? 'killed' : 'escaped'}</span> <code>${e(mutant.id)}</code><p>${e(mutant.note)}</p></td><td><div class="cells">${named.join('')}${others.join('')}</div></td></tr>`;
+  return `<tr><td class="mark"><span class="verdict ${word}">${mutant.killed ? 'killed' : 'escaped'}</span></td><th scope="row"><code>${e(mutant.id)}</code><p>${e(mutant.note)}</p></th><td><div class="cells">${named.join('')}${others.join('')}</div></td></tr>`;
 }
 
 function trivialRow(trivial: TrivialOutcome): string {
   const passes = trivial.passes.map((id) => `<span class="escaped">${id}</span>`).join('');
   const text = trivial.problem === null ? passes || 'none' : e(trivial.problem);
-  return `<tr><td><code>${e(trivial.behaviour)}</code></td><td>${trivial.cells.length}</td><td><div class="cells">${text}</div></td></tr>`;
+  return `<tr><th scope="row"><code>${e(trivial.behaviour)}</code></th><td data-label="judged">${trivial.cells.length}</td><td data-label="M rows passed"><div class="cells">${text}</div></td></tr>`;
 }

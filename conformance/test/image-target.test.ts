@@ -11,10 +11,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type Docker from 'dockerode';
-import { connectDocker } from '../../harness/engines/docker/connect.ts';
 import { containerUser } from '../../harness/engines/docker/folder.ts';
 import { nodeImage, removeOldImages } from '../../harness/engines/docker/image.ts';
 import { sweepEngine } from '../../harness/engines/docker/leftovers.ts';
+import { engineOrSkip } from '../../harness/engines/docker/test/fixture.ts';
 import { UsageError } from '../../harness/usage-error.ts';
 import { listen } from '../../harness/wire/listener.ts';
 import * as wire from '../../harness/wire/puppet.ts';
@@ -33,13 +33,7 @@ describe('conformance: an image as the target', function () {
   let folder = '';
 
   before(async function () {
-    try {
-      ({ docker } = await connectDocker());
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
-      console.log(`      skipped: ${error.message}`);
-      this.skip();
-    }
+    docker = await engineOrSkip(this);
     const { command, dir, addonsFor } = await bundleNode();
     image = (await nodeImage(docker, { command, folder: dir, addonsFor })).ref;
     folder = mkdtempSync(join(tmpdir(), 'image-target-'));

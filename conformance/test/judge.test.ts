@@ -106,6 +106,38 @@ describe('judging', function () {
     expect(hearings).to.equal(1);
   });
 
+  it('writes what was judged when it is ended, and what was not as open', async () => {
+    const ending = new AbortController();
+    let begun = 0;
+    const hangs = async (bench: Bench): Promise<void> => {
+      await (await bench.puppet('a')).join(await bench.shared());
+      begun += 1;
+      if (begun === 2) ending.abort();
+      await new Promise<never>(() => {});
+    };
+    const startedAt = performance.now();
+    const summary = await judged(
+      [row('GRT-01', async () => pass('fine')), row('GRT-02', hangs), row('GRT-05', hangs)],
+      target,
+      outDir,
+      { ended: ending.signal },
+    );
+    expect(performance.now() - startedAt).to.be.below(20_000);
+    expect(verdictsOf(summary)).to.deep.equal({
+      'GRT-01': 'pass',
+      'GRT-02': 'inconclusive',
+      'GRT-05': 'inconclusive',
+    });
+    expect(summary).to.deep.include({
+      verdict: 'inconclusive',
+      because: 'the run was ended: 2 of 3 rows were not judged',
+      open: ['GRT-02', 'GRT-05'],
+    });
+    const { results } = JSON.parse(readFileSync(join(outDir, 'conformance.json'), 'utf8'));
+    expect(results[1]).to.include({ id: 'GRT-02', because: 'not judged: the run was ended' });
+    expect(readFileSync(join(outDir, results[1].transcript), 'utf8')).to.include('"direction":"in"');
+  });
+
   it('charges the end of a node to the row that used it, and gives the others a new one', async () => {
     const end = async (bench: Bench): Promise<void> => {
       const node = await bench.shared();

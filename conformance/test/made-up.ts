@@ -47,6 +47,7 @@ export async function judged(
     baseline: null,
     writeBaseline: null,
     today: '2026-01-01',
+    ended: null,
     ...changes,
   };
   const terminal = openTerminal(sink, catalogue, false);

@@ -13,12 +13,17 @@ const latencyTargetMs = 500;
 
 const badge = (verdict: string): string => `<span class="verdict ${verdict}">${verdict}</span>`;
 
+const wide = (plot: string): string => `<div class="wide">${plot}</div>`;
+
 function metricRow(metric: ReportMetric): string {
-  const cells = [metric.p50, metric.p95, metric.max].map((ms) => `<td class="number">${readableMs(ms)}</td>`);
+  const { p50, p95, max } = metric;
+  const cells = Object.entries({ p50, p95, max }).map(
+    ([name, ms]) => `<td class="number" data-label="${name}">${readableMs(ms)}</td>`,
+  );
   return (
     `<tr><th scope="row">${escapeMarkup(metric.title)}<p>${escapeMarkup(metric.definition)}</p></th>` +
-    `<td>${escapeMarkup(metric.target)}</td>${cells.join('')}<td class="number">${metric.n}</td>` +
-    `<td>${badge(metric.verdict)}</td></tr>`
+    `<td data-label="target">${escapeMarkup(metric.target)}</td>${cells.join('')}` +
+    `<td class="number" data-label="n">${metric.n}</td><td class="mark">${badge(metric.verdict)}</td></tr>`
   );
 }
 
@@ -32,8 +37,8 @@ function checksTable(model: ReportModel): string {
           )}</pre></details>`;
     const proves = check.proves.map((id) => `<code>${escapeMarkup(id)}</code>`).join(' ');
     return (
-      `<tr><td>${badge(check.verdict)}</td><th scope="row"><code>${escapeMarkup(check.id)}</code></th>` +
-      `<td>${escapeMarkup(check.because)}${evidence}</td><td class="rows">${proves}</td></tr>`
+      `<tr><td class="mark">${badge(check.verdict)}</td><th scope="row"><code>${escapeMarkup(check.id)}</code></th>` +
+      `<td>${escapeMarkup(check.because)}${evidence}</td><td class="rows" data-label="proves">${proves}</td></tr>`
     );
   });
   return (
@@ -46,9 +51,10 @@ function faultsTable(model: ReportModel): string {
   if (model.faults.length === 0) return '<p class="empty">No fault was injected.</p>';
   const rows = model.faults.map(
     (fault) =>
-      `<tr><td>${badge(fault.verdict)}</td><th scope="row">${escapeMarkup(fault.label)}</th>` +
-      `<td class="number">${readableMs(fault.fromMs)}</td><td class="number">${readableMs(fault.toMs - fault.fromMs)}</td>` +
-      `<td>${escapeMarkup(fault.receipt)}</td><td>${escapeMarkup(fault.cure)}</td></tr>`,
+      `<tr><td class="mark">${badge(fault.verdict)}</td><th scope="row">${escapeMarkup(fault.label)}</th>` +
+      `<td class="number" data-label="at">${readableMs(fault.fromMs)}</td>` +
+      `<td class="number" data-label="for">${readableMs(fault.toMs - fault.fromMs)}</td>` +
+      `<td data-label="effect">${escapeMarkup(fault.receipt)}</td><td data-label="cure">${escapeMarkup(fault.cure)}</td></tr>`,
   );
   return (
     '<div class="scroll"><table><thead><tr><th>Receipt</th><th>Fault</th><th>At</th><th>For</th><th>It took effect</th>' +
@@ -61,8 +67,8 @@ function nodesTable(model: ReportModel): string {
     const state = node.failure === null ? escapeMarkup(node.state) : `<b>${escapeMarkup(node.failure)}</b>`;
     return (
       `<tr><th scope="row">${escapeMarkup(node.name)}${node.bootstrap ? ' <small>bootstrap</small>' : ''}</th>` +
-      `<td><code>${escapeMarkup(node.nodeId.slice(0, 17))}…</code></td><td>${escapeMarkup(node.runs)}</td>` +
-      `<td class="number">${readableMs(node.readyMs)}</td><td>${state}</td>` +
+      `<td><code>${escapeMarkup(node.nodeId.slice(0, 17))}…</code></td><td data-label="runs">${escapeMarkup(node.runs)}</td>` +
+      `<td class="number" data-label="ready after">${readableMs(node.readyMs)}</td><td data-label="at the end">${state}</td>` +
       `<td><a href="${escapeMarkup(node.logFile)}">log</a></td></tr>`
     );
   });
@@ -103,9 +109,9 @@ export function reportPage(model: ReportModel): string {
 <tbody>${model.metrics.map(metricRow).join('')}</tbody></table></div></section>
 ${section('checks', 'Checks', 'Each is a pure function of what the observers recorded.', checksTable(model))}
 ${section('faults', 'Faults', 'A fault counts only with a receipt that proves that it took effect.', faultsTable(model))}
-${section('convergence', 'Convergence', 'Every line is one commit: the share of live nodes that held it, by the time since its acknowledgement. Lines in the second colour were committed while a fault was in force.', convergencePlot(model))}
-${section('latency', 'Message latency', 'Every dot is one request; the dashed line is the target, shaded spans are faults.', latencyPlot(model, latencyTargetMs))}
-${section('life', 'Nodes over time', 'Bars are spans in which a node accepted connections.', lifePlot(model))}
+${section('convergence', 'Convergence', 'Every line is one commit: the share of live nodes that held it, by the time since its acknowledgement. Lines in the second colour were committed while a fault was in force.', wide(convergencePlot(model)))}
+${section('latency', 'Message latency', 'Every dot is one request; the dashed line is the target, shaded spans are faults.', wide(latencyPlot(model, latencyTargetMs)))}
+${section('life', 'Nodes over time', 'Bars are spans in which a node accepted connections.', wide(lifePlot(model)))}
 ${section('overlay', 'Overlay', 'Who had whom as a persistent peer when last seen from outside. Ringed: bootstrap nodes.', overlayPlot(model))}
 ${section('nodes', 'Nodes', 'Logs lie beside this file.', nodesTable(model))}
 <section id="notes"><h2>Notes</h2><details><summary>${model.notes.length} lines</summary><pre>${escapeMarkup(notes)}</pre></details></section>

@@ -1,6 +1,7 @@
 /**
- * The look that all pages share: one column, system fonts, light and dark by the reader's setting, tables that scroll in
- * themselves on a narrow screen, and verdicts that differ by word and shape, not by colour alone.
+ * The look that all pages share: one column, system fonts, light and dark by the reader's setting, and verdicts that differ by word
+ * and shape, not by colour alone. On a narrow screen a row of a table is a block of its own: the verdict (`mark`) and the name on its
+ * first line, then each cell behind its `data-label`; a plot (`wide`) is moved sideways.
  */
 export const pageStyle = `
 :root { color-scheme: light dark; --ink: #1b2330; --soft: #5b6675; --paper: #ffffff; --panel: #f4f6f9; --line: #dbe1e8;
@@ -16,6 +17,7 @@ p { margin: 0 0 12px; color: var(--soft); max-width: 78ch; }
 a { color: var(--accent); }
 code, pre { font: 12.5px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: 10px 12px; overflow-x: auto; margin: 8px 0; }
+pre.replay { white-space: pre-wrap; overflow-wrap: anywhere; }
 pre.replay::before { content: "$ "; color: var(--soft); }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 8px 18px; margin: 14px 0 0; }
 .facts dt { color: var(--soft); font-size: 12px; } .facts dd { margin: 0; overflow-wrap: anywhere; }
@@ -42,4 +44,17 @@ details summary { cursor: pointer; color: var(--soft); font-size: 13px; }
 .edge { stroke: var(--soft); stroke-width: 1; opacity: .4; } .vertex { fill: var(--accent); }
 .vertex.bootstrap { stroke: var(--second); stroke-width: 3; } .vertex.failed { fill: var(--fail); }
 .empty { font-style: italic; }
+@media (max-width: 640px) {
+  body { padding: 16px 14px 60px; }
+  .scroll { overflow-x: visible; }
+  .wide { overflow-x: auto; } .wide .plot { min-width: 680px; }
+  .scroll thead { display: none; }
+  .scroll table, .scroll tbody { display: block; }
+  .scroll tbody tr { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 14px; padding: 10px 0; border-bottom: 1px solid var(--line); }
+  .scroll th, .scroll td { border: 0; padding: 0; flex: 1 1 100%; order: 1; max-width: none; min-width: 0; text-align: left; overflow-wrap: anywhere; }
+  .scroll td.mark { order: -1; flex: 0 0 auto; }
+  .scroll tbody th { order: 0; flex: 1 1 65%; }
+  .scroll td.number { flex: 0 0 auto; } .scroll td:empty { display: none; }
+  .scroll td[data-label]::before { content: attr(data-label) " "; color: var(--soft); font-size: 12px; }
+}
 `;

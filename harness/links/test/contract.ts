@@ -2,8 +2,16 @@
  * The contract's stage: each of the two servers with one proxy to an echo, made anew for every case. Knows no case of the contract.
  */
 
+import { lacks } from '../../test/prerequisite.ts';
 import { createToxiproxyClient, type ToxicSettings, type ToxiproxyClient } from '../toxiproxy-client.ts';
-import { contestants, type Listener, listenEcho, Missing, type ServerUnderTest } from './servers.ts';
+import {
+  contestants,
+  installer,
+  type Listener,
+  listenEcho,
+  Missing,
+  type ServerUnderTest,
+} from './servers.ts';
 
 type Stream = 'upstream' | 'downstream';
 
@@ -56,8 +64,7 @@ export function contract(what: string, cases: (stage: Stage) => void): void {
           stage.server = await contestant.start();
         } catch (error) {
           if (!(error instanceof Missing)) throw error;
-          console.log(`      skipped: ${error.message}`);
-          this.skip();
+          lacks(this, error.message, installer);
         }
         stage.client = createToxiproxyClient(stage.server.url);
         stage.echo = await listenEcho();

@@ -9,12 +9,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
+import { lacks } from '../../test/prerequisite.ts';
 import { differences, differencesTable } from '../differences.ts';
 import { createToxiproxyClient, type ToxiproxyClient } from '../toxiproxy-client.ts';
 import {
   contestants,
   dial,
   hear,
+  installer,
   type Listener,
   listen,
   listenEcho,
@@ -325,8 +327,7 @@ for (const contestant of contestants) {
         server = await contestant.start();
       } catch (error) {
         if (!(error instanceof Missing)) throw error;
-        console.log(`      skipped: ${error.message}`);
-        return this.skip();
+        return lacks(this, error.message, installer);
       }
       const client = createToxiproxyClient(server.url);
       const echo = await listenEcho();

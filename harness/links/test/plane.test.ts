@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import type { Receipt } from '../../engine.ts';
+import { lacks } from '../../test/prerequisite.ts';
 import { UsageError } from '../../usage-error.ts';
 import type { AppliedLinkFault, LinkFault, Pair } from '../fault-plane.ts';
 import { type LinkPlane, openFaultPlane } from '../plane.ts';
@@ -14,6 +15,7 @@ import {
   contestants,
   dial,
   hear,
+  installer,
   type Listener,
   listen,
   listenEcho,
@@ -83,8 +85,7 @@ for (const contestant of contestants) {
         server = real ? await contestant.start() : null;
       } catch (error) {
         if (!(error instanceof Missing)) throw error;
-        console.log(`      skipped: ${error.message}`);
-        return this.skip();
+        return lacks(this, error.message, installer);
       }
       nodes = new Map(await Promise.all(names.map(async (name) => [name, await listenEcho()] as const)));
       plane = await open();

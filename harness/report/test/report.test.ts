@@ -47,6 +47,22 @@ describe('report', () => {
     expect(page).to.contain('&lt;img src=x');
   });
 
+  it('says on a narrow screen, where there are no column heads, what each figure is', () => {
+    const times = { p50: 1, p95: 2, max: 3, n: 4 };
+    const metric = {
+      title: 'Sync',
+      definition: 'From when',
+      target: 'max < 9 ms',
+      verdict: 'pass',
+      ...times,
+    };
+    const page = reportPage({ ...model, metrics: [metric as ReportModel['metrics'][number]] });
+    const table = page.slice(page.indexOf('id="targets"'), page.indexOf('id="checks"'));
+    const cells = [...table.matchAll(/<td([^>]*)>/g)].map(([, attributes]) => attributes);
+    expect(cells).to.have.length(6);
+    for (const attributes of cells) expect(attributes).to.match(/data-label="[^"]+"|class="mark"/);
+  });
+
   it('asks for nothing outside the file', () => {
     expect(reportPage(model)).not.to.match(/(?:src|href)="(?:https?:)?\/\//);
   });

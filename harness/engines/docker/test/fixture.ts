@@ -4,17 +4,17 @@ import type Docker from 'dockerode';
 import type { Context } from 'mocha';
 import { bundleNode } from '../../../../node/bundle.ts';
 import type { ReferenceNode } from '../../../engine.ts';
+import { lacks } from '../../../test/prerequisite.ts';
 import { UsageError } from '../../../usage-error.ts';
 import { connectDocker } from '../connect.ts';
 
-/** Skips the suite, with the reason, where no engine answers. */
+/** The engine's client; where no engine answers the test or suite ends (see `lacks`). */
 export async function engineOrSkip(test: Context): Promise<Docker> {
   try {
     return (await connectDocker()).docker;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    console.log(`      skipped: ${error.message}`);
-    return test.skip();
+    return lacks(test, error.message, 'ci/install-docker.sh');
   }
 }
 

@@ -5,8 +5,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { UsageError } from '../../../usage-error.ts';
-import { connectDocker } from '../connect.ts';
+import { engineOrSkip } from './fixture.ts';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const example = 'docs/examples/node-in-testcontainers.ts';
@@ -24,15 +23,11 @@ describe('docker: the guide', function () {
   });
 
   it('has an example that runs with the image that `npm run image` names, and leaves nothing', async function () {
-    const connected = await connectDocker().catch((error: unknown) => {
-      if (!(error instanceof UsageError)) throw error;
-      console.log(`      skipped: ${error.message}`);
-      return this.skip();
-    });
+    const docker = await engineOrSkip(this);
     const image = (await node('cli/image.ts')).stdout.trim();
     expect(image).to.match(/^cle-testnet\/node:[0-9a-f]{16}$/);
     expect((await node(example, image)).stdout).to.match(/^\S+:\d+ is agent_two\n$/);
     const filters = { ancestor: [image], label: ['org.testcontainers=true'] };
-    expect(await connected.docker.listContainers({ all: true, filters })).to.deep.equal([]);
+    expect(await docker.listContainers({ all: true, filters })).to.deep.equal([]);
   });
 });

@@ -28,6 +28,7 @@ import {
   toxiproxyImage,
 } from '../image.ts';
 import { tarStream } from '../image-tar.ts';
+import { engineOrSkip } from './fixture.ts';
 
 const kind = `test-${process.pid}`;
 const label = 'cle-testnet.test';
@@ -38,13 +39,7 @@ describe('docker: images', function () {
   let reference: ReferenceNode;
 
   before(async function () {
-    try {
-      ({ docker } = await connectDocker());
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
-      console.log(`      skipped: ${error.message}`);
-      this.skip();
-    }
+    docker = await engineOrSkip(this);
     const bundle = await bundleNode();
     reference = { command: bundle.command, folder: bundle.dir, addonsFor: bundle.addonsFor };
   });
