@@ -1,9 +1,12 @@
-/** The guides to running and to pipelines: every flag and every field has its place, and the gate of plain shell does what it says. */
+/**
+ * The pages: links lead somewhere, every flag and every field has its place in the guides to running and to pipelines, and the gate
+ * of plain shell does what it says.
+ */
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { expect } from 'chai';
 import { conformanceJson } from '../../conformance/report/json.ts';
 import { type Result, verdicts } from '../../conformance/requirement.ts';
@@ -12,6 +15,8 @@ import { testnetUsage } from '../testnet-arguments.ts';
 
 const read = (file: string): string => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
 const ci = read('docs/ci.md');
+const docs = new URL('../../docs/', import.meta.url);
+const isPage = (name: string): boolean => name.endsWith('.md');
 
 const result: Result = {
   id: 'GRT-01',
@@ -26,6 +31,46 @@ const result: Result = {
   transcript: null,
   excused: null,
 };
+
+const pages = [
+  'README.md',
+  'ARCHITECTURE.md',
+  ...readdirSync(docs)
+    .filter(isPage)
+    .map((name) => `docs/${name}`),
+];
+
+/** A heading as the end of an address, as GitHub makes it. */
+const anchor = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+
+describe('the pages', () => {
+  it('link to pages and chapters that there are', () => {
+    const anchors = (page: string): string[] =>
+      [...read(page).matchAll(/^#+ (.+)$/gm)].map((match) => anchor(match[1]!));
+    const dead: string[] = [];
+    let links = 0;
+    for (const page of pages) {
+      for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+        const [file, chapter] = target!.split('#') as [string, string | undefined];
+        const path = file === '' ? page : normalize(join(dirname(page), file));
+        links += 1;
+        if (!existsSync(new URL(`../../${path}`, import.meta.url))) dead.push(`${page}: ${target}`);
+        else if (chapter !== undefined && !anchors(path).includes(chapter)) dead.push(`${page}: ${target}`);
+      }
+    }
+    expect(dead).to.deep.equal([]);
+    expect(links).to.be.greaterThan(20);
+  });
+
+  it('are all linked from the README', () => {
+    const readme = read('README.md');
+    expect(pages.slice(1).filter((page) => !readme.includes(`](${page})`))).to.deep.equal([]);
+  });
+});
 
 describe('the guide to running a testnet', () => {
   it('has a row for every option', () => {
