@@ -40,6 +40,7 @@ export type ManifestFault =
       kind: 'engine';
       ability: 'unplug' | 'memory-limit' | 'disk-full' | 'upgrade' | 'certificate';
       nodes: Selector;
+      /** As `abilityOptions` has them. */
       options: Record<string, unknown>;
     });
 
@@ -89,6 +90,38 @@ function fault(kinds: readonly string[], properties: Schema, required: readonly 
   };
 }
 
+const mebibytes = (description: string, value: number): Schema => ({
+  mib: { type: 'integer', minimum: 6, maximum: 65_536, default: value, description },
+});
+
+/** What each ability of an engine takes as `options`. */
+const abilityOptions: Readonly<Record<string, Schema>> = {
+  unplug: {},
+  'memory-limit': mebibytes('Memory in MiB, without swap.', 8),
+  'disk-full': mebibytes('Size of the disk in MiB.', 16),
+  upgrade: { image: { type: 'string', minLength: 1, description: 'Default: the reference node.' } },
+  certificate: { as: { enum: ['replaced', 'expired'], default: 'replaced' } },
+};
+
+/** Its `options` depend on `ability`, so there is one form for each. */
+const engineFault: Schema = {
+  type: 'object',
+  properties: { kind: { enum: ['engine'] } },
+  required: ['kind', 'ability'],
+  discriminator: { propertyName: 'ability' },
+  oneOf: Object.entries(abilityOptions).map(([ability, properties]) =>
+    fault(
+      ['engine'],
+      {
+        ability: { const: ability },
+        nodes: selector,
+        options: { type: 'object', properties, additionalProperties: false, default: {} },
+      },
+      ['ability', 'nodes', 'for_s'],
+    ),
+  ),
+};
+
 /** One for each `kind`, or for several of the same form. */
 export const faultSchemas: readonly Schema[] = [
   fault(
@@ -125,7 +158,7 @@ export const faultSchemas: readonly Schema[] = [
     {
       ...links,
       latency_ms: { type: 'integer', minimum: 0, description: 'Added one way.' },
-      jitter_ms: { type: 'integer', minimum: 0 },
+      jitter_ms: { type: 'integer', minimum: 0, description: 'At most latency_ms.' },
       bytes_per_second: { type: 'integer', minimum: 1000 },
     },
     ['for_s'],
@@ -154,18 +187,13 @@ export const faultSchemas: readonly Schema[] = [
     },
     ['behaviour', 'for_s'],
   ),
-  fault(
-    ['engine'],
-    {
-      ability: { enum: ['unplug', 'memory-limit', 'disk-full', 'upgrade', 'certificate'] },
-      nodes: selector,
-      options: { type: 'object', default: {} },
-    },
-    ['ability', 'nodes', 'for_s'],
-  ),
+  engineFault,
 ];
 
 /** Every word that `kind` may be, for messages. */
 export const faultKinds: readonly string[] = faultSchemas.flatMap(
   (schema) => (schema as { properties: { kind: { enum: string[] } } }).properties.kind.enum,
 );
+
+/** Every word that `ability` may be, for messages. */
+export const engineAbilities: readonly string[] = Object.keys(abilityOptions);

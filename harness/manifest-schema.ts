@@ -114,6 +114,7 @@ export const manifestSchema: Schema = {
             type: 'object',
             additionalProperties: false,
             required: ['name'],
+            not: { required: ['command', 'image'] },
             properties: {
               name,
               count: {
@@ -137,11 +138,17 @@ export const manifestSchema: Schema = {
     links: {
       type: 'object',
       additionalProperties: false,
-      description: 'One-way delay of every link, uniform within latency_ms ± jitter_ms.',
+      description:
+        'One-way delay of every link, uniform within latency_ms ± jitter_ms; jitter_ms is at most latency_ms.',
       default: {},
       properties: {
         latency_ms: { type: 'integer', minimum: 0, maximum: 10_000, default: 40 },
-        jitter_ms: { type: 'integer', minimum: 0, maximum: 10_000, default: 10 },
+        jitter_ms: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 10_000,
+          description: 'Default: 10, or latency_ms where that is less.',
+        },
       },
     },
     load: {

@@ -8,7 +8,8 @@ import { basename, extname } from 'node:path';
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
-import { faultKinds } from './fault-schema.ts';
+import { engineAbilities, faultKinds } from './fault-schema.ts';
+import { contradiction } from './manifest-contradictions.ts';
 import { type Manifest, manifestSchema } from './manifest-schema.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -56,6 +57,9 @@ export function parseManifest(text: string, file: string): ManifestFile {
   }
   const manifest = value as unknown as Manifest & { $schema?: string };
   delete manifest.$schema;
+  manifest.links.jitter_ms ??= Math.min(10, manifest.links.latency_ms);
+  const against = contradiction(manifest);
+  if (against !== null) throw complain(against.path, `${keyText(against.path)}: ${against.text}`);
   manifest.name ??= basename(file, extname(file))
     .toLowerCase()
     .replace(/[^a-z0-9-]+/g, '-');
@@ -100,7 +104,7 @@ function explain(error: ErrorObject, root: object): { path: (string | number)[];
     const where = path.length === 0 ? '' : ` in ${key}`;
     return {
       path: [...path, extra],
-      text: `unknown key "${extra}"${where}${hint}; allowed: ${allowed.join(', ')}`,
+      text: `unknown key "${extra}"${where}${hint}; allowed: ${allowed.join(', ') || 'none'}`,
     };
   }
   if (error.keyword === 'required') {
@@ -110,13 +114,19 @@ function explain(error: ErrorObject, root: object): { path: (string | number)[];
     };
   }
   if (error.keyword === 'discriminator') {
-    const kind = String((at(root, path) as Record<string, unknown> | undefined)?.kind ?? '');
-    const near = nearest(kind, faultKinds);
+    const tag = String(params.tag);
+    const [thing, words] = tag === 'kind' ? ['fault', faultKinds] : ['ability of an engine', engineAbilities];
+    const word = String((at(root, path) as Record<string, unknown> | undefined)?.[tag] ?? '');
+    const near = nearest(word, words);
     const hint = near === null ? '' : ` (did you mean "${near}"?)`;
     return {
-      path: [...path, 'kind'],
-      text: `${keyText([...path, 'kind'])}: "${kind}" is no fault${hint}; allowed: ${faultKinds.join(', ')}`,
+      path: [...path, tag],
+      text: `${keyText([...path, tag])}: "${word}" is no ${thing}${hint}; allowed: ${words.join(', ')}`,
     };
+  }
+  if (error.keyword === 'not') {
+    const { required } = error.schema as { required: string[] };
+    return { path: [...path, required.at(-1)!], text: `${key}: either ${required.join(' or ')}` };
   }
   return { path, text: `${key}: ${printed(error.data)} ${allowedText(error, params)}` };
 }

@@ -295,10 +295,7 @@ function onLinks(
     });
   }
   if (parts.length === 0) {
-    throw context.file.complain(
-      path,
-      `${keyText(path)}: slow in what? Give latency_ms, jitter_ms or bytes_per_second`,
-    );
+    throw context.file.complain(path, `${keyText(path)}: slow in what? Give latency_ms or bytes_per_second`);
   }
   return parts;
 }

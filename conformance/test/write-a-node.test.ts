@@ -1,6 +1,10 @@
-import { createHash, createPrivateKey, createPublicKey, verify } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash, createPrivateKey, createPublicKey, verify, X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { hasStrictForm } from '../../harness/wire/authority.ts';
 import { canonical } from '../../harness/wire/canonical.ts';
 import { proofOf } from '../../harness/wire/certificate.ts';
 import { identityFrom } from '../../harness/wire/identity.ts';
@@ -53,6 +57,26 @@ describe('the guide for implementers', () => {
     expect(Buffer.from((proof as { publicKey: Uint8Array }).publicKey).toString('base64')).to.equal(
       block('public-key'),
     );
+  });
+
+  it('makes a CA and a certificate that prove an agent', function () {
+    if (spawnSync('openssl', ['version']).error !== undefined) {
+      console.log('      skipped: there is no openssl on the PATH');
+      this.skip();
+    }
+    const lines = guide.match(/```sh ca\n([\s\S]*?)```/)?.[1];
+    if (lines === undefined) throw new Error('the guide has no lines that make a CA');
+    const folder = mkdtempSync(join(tmpdir(), 'cle-guide-'));
+    try {
+      execFileSync('bash', ['-e', '-c', lines], { cwd: folder, stdio: 'pipe' });
+      const read = (file: string): string => readFileSync(join(folder, file), 'utf8');
+      const { raw, publicKey } = new X509Certificate(read('net/node.crt'));
+      expect(proofOf(raw, read('net/ca.crt'), Date.now())).to.have.property('agentId', 'agent_7');
+      expect(hasStrictForm(raw)).to.equal(true);
+      expect(createPublicKey(createPrivateKey(read('net/node.key'))).equals(publicKey)).to.equal(true);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('names every group of rows', () => {

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { readPerturbation } from '../engines/docker/perturb.ts';
+import { engineAbilities } from '../fault-schema.ts';
 import { nearest, parseManifest, readManifest } from '../manifest.ts';
 import { manifestSchema } from '../manifest-schema.ts';
 import { UsageError } from '../usage-error.ts';
@@ -84,6 +86,59 @@ describe('scenario file', () => {
     expect(withFault('  - kind: adversary\n    behaviour: nice\n    at_s: 1\n    for_s: 2\n')).to.match(
       /^s\.yaml:7: faults\[1\]\.behaviour: "nice" is not allowed; allowed: flood, duplicates/,
     );
+  });
+
+  it('checks the options of each ability of an engine', () => {
+    const withOptions = (ability: string, options: string): string =>
+      line(
+        `nodes: {count: 5}\nfaults:\n  - kind: engine\n    ability: ${ability}\n    nodes: random\n    at_s: 1\n    for_s: 2\n    options:\n      ${options}\n`,
+      );
+    expect(withOptions('certificate', 'as: replaced\n      foo: {}')).to.equal(
+      's.yaml:10: unknown key "foo" in faults[0].options; allowed: as',
+    );
+    expect(withOptions('certificate', 'as: frobnicated')).to.equal(
+      's.yaml:9: faults[0].options.as: "frobnicated" is not allowed; allowed: replaced, expired',
+    );
+    expect(withOptions('disk-full', 'mib: lots')).to.equal(
+      's.yaml:9: faults[0].options.mib: "lots" must be integer',
+    );
+    expect(withOptions('memory-limit', 'mib: 5')).to.equal('s.yaml:9: faults[0].options.mib: 5 must be >= 6');
+    expect(withOptions('upgrade', 'image: ""')).to.match(/^s\.yaml:9: faults\[0\]\.options\.image: "" /);
+    expect(withOptions('unplug', 'mib: 8')).to.equal(
+      's.yaml:9: unknown key "mib" in faults[0].options; allowed: none',
+    );
+    expect(withOptions('unplg', '{}')).to.equal(
+      's.yaml:4: faults[0].ability: "unplg" is no ability of an engine (did you mean "unplug"?); allowed: unplug, memory-limit, disk-full, upgrade, certificate',
+    );
+    expect(line('nodes: {count: 5}\nfaults:\n  - {kind: engine, nodes: all, at_s: 1, for_s: 2}\n')).to.equal(
+      's.yaml:3: faults[0] lacks the key "ability"',
+    );
+  });
+
+  it('fills in the defaults that an engine knows itself', () => {
+    for (const ability of engineAbilities) {
+      const fault = `{kind: engine, ability: ${ability}, nodes: all, at_s: 1, for_s: 2}`;
+      const [read] = parseManifest(`nodes: {count: 5}\nfaults:\n  - ${fault}\n`, 's.yaml').manifest.faults;
+      if (read?.kind !== 'engine') throw new Error('an engine fault expected');
+      expect(readPerturbation('f', ability, read.options)).to.deep.equal(readPerturbation('f', ability, {}));
+    }
+  });
+
+  it('refuses two programs for one group, and a jitter above the latency', () => {
+    const group =
+      'nodes:\n  count: 5\n  groups:\n    - name: a\n      count: 1\n      command: x\n      image: y\n';
+    expect(line(group)).to.equal('s.yaml:7: nodes.groups[0]: either command or image');
+    expect(line(group.replace(/ +image.*\n/, ''))).to.equal('accepted');
+    expect(line('nodes: {count: 5}\nlinks:\n  jitter_ms: 41\n')).to.equal(
+      's.yaml:3: links.jitter_ms: 41 is more than latency_ms, 40',
+    );
+    const slow = 'nodes: {count: 5}\nfaults:\n  - {kind: slow, at_s: 1, for_s: 2, bytes_per_second: 5000';
+    expect(line(`${slow}, latency_ms: 20, jitter_ms: 20}\n`)).to.equal('accepted');
+    expect(line(`${slow}, jitter_ms: 1}\n`)).to.equal(
+      's.yaml:3: faults[0].jitter_ms: 1 is more than latency_ms, 0',
+    );
+    const { links } = parseManifest('nodes: {count: 5}\nlinks: {latency_ms: 4}', 's.yaml').manifest;
+    expect(links).to.deep.equal({ latency_ms: 4, jitter_ms: 4 });
   });
 
   it('checks parameter names and ranges', () => {
