@@ -56,7 +56,6 @@ export async function judged(
     missing: [],
     problems: [],
   });
-  terminal.summary(summary, outDir);
   return summary;
 }
 
