@@ -3,6 +3,7 @@
  * harness's own. Anything else that is thrown is our bug: it crashes with its stack, and with 3 too, for it says nothing of a node.
  */
 
+import { complaintOf, isDiskFull } from '../harness/run-record.ts';
 import { TroubleError } from '../harness/trouble-error.ts';
 import { UsageError } from '../harness/usage-error.ts';
 
@@ -23,7 +24,10 @@ export async function exitWith(name: string, main: () => Promise<number>): Promi
 }
 
 function crash(error: unknown): never {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  const { path, stack } = error as NodeJS.ErrnoException;
+  process.stderr.write(
+    isDiskFull(error) ? `${path ?? 'a file'}: ${complaintOf(error)}\n` : `${stack ?? String(error)}\n`,
+  );
   process.exit(3);
 }
 

@@ -117,9 +117,9 @@ export async function runConformance(
   };
   // What was judged is said before anything can go wrong with the disk.
   terminal.summary(summary);
-  const texts = reportTexts(summary, { catalogue, rows }, transcripts);
+  const texts = reportTexts(summary, { catalogue, rows }, transcripts, kept);
   try {
-    writeResults(options.outDir, new Map([...texts, ...kept]));
+    writeResults(options.outDir, texts);
     terminal.written(options.outDir);
   } finally {
     if (options.writeBaseline !== null)
@@ -267,17 +267,19 @@ function unexplained(crashes: readonly Crash[], results: readonly Result[]): Cra
   return crashes.filter((crash) => !crash.rows.some((id) => broken.has(id)));
 }
 
-/** Name → text, what matters most first. */
+/** Name → text, what matters most first. `kept`: the transcripts that have files of their own. */
 function reportTexts(
   summary: Summary,
   { catalogue, rows }: Pick<Register, 'catalogue' | 'rows'>,
   transcripts: ReadonlyMap<string, readonly TranscriptLine[]>,
+  kept: ReadonlyMap<string, string>,
 ): Map<string, string> {
   const name = `conformance ${summary.target} seed ${summary.seed}`;
   return new Map([
     ['conformance.json', conformanceJson(summary)],
     ['junit.xml', junitXml(name, junitCases(summary, catalogue), summary.wallMs / 1000)],
     ['badge.svg', badgeSvg(summary)],
+    ...kept,
     ['requirements.html', requirementsHtml({ summary, catalogue, requirements: rows, transcripts })],
   ]);
 }

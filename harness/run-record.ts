@@ -146,6 +146,11 @@ export function orUsageError<T>(work: () => T): T {
   }
 }
 
+/** The one trouble that may meet any file at any time, and is nobody's bug. */
+export function isDiskFull(error: unknown): boolean {
+  return isErrno(error, 'ENOSPC') || isErrno(error, 'EDQUOT');
+}
+
 /** Why the file system refuses, in words for people; its own where there are none. */
 export function complaintOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;

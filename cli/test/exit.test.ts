@@ -56,6 +56,12 @@ await exitWith('it', async () => { ${body} });`,
     });
   });
 
+  it('is one line where a disk is full, whoever wrote there', async () => {
+    const body =
+      'throw Object.assign(new Error("ENOSPC: no space, write"), { code: "ENOSPC", path: "/x/y" });';
+    expect(await ended(body)).to.deep.equal({ code: 3, err: '/x/y: no space left on the disk\n' });
+  });
+
   it('lets nothing that it quotes steer the terminal', async () => {
     const { err } = await ended('throw new UsageError("unknown key \\u001b[2J\\u009b1m\\n!");');
     expect(err).to.equal('it: unknown key \ufffd[2J\ufffd1m\ufffd!\n');
