@@ -84,7 +84,10 @@ export async function conformance(argv: readonly string[]): Promise<number> {
   const out = openOutFolder(options.outDir, reportFiles);
   try {
     const target = await openTarget(values, options.seed);
-    const signals = stopOnSignals(() => target.close());
+    const signals = stopOnSignals(async () => {
+      await target.close();
+      out.removeIfEmpty();
+    });
     try {
       const terminal = openTerminal(process.stdout, register.catalogue, values.quiet === true);
       const summary = await signals.guard(runConformance(options, target, terminal, register));

@@ -55,6 +55,7 @@ export async function runTestnet(asked: RunArguments, print: (line: string) => v
     print(`${signal}: stopping every node`);
     interrupted.abort(new Error(signal));
     await ended.catch(() => {});
+    out.removeIfEmpty();
   });
   try {
     const running = runScenario(plan, engine, {
