@@ -3,20 +3,21 @@
  * were measured, met or not (they are figures, not a gate); 1 if one could not be measured; 2 wrong use.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { type Bar, type Bench, barTable } from '../bench/bar.ts';
 import { dockerBench } from '../bench/docker.ts';
 import { gossipBench } from '../bench/gossip/bench.ts';
 import { nodeBenches } from '../bench/nodes.ts';
 import { proxyBench } from '../bench/proxy.ts';
 import { scenariosBench } from '../bench/scenarios.ts';
+import { writeResults } from '../harness/report/files.ts';
+import { openRun, stopOnSignals } from '../harness/run-record.ts';
+import { sweep } from '../harness/sweep.ts';
 import { UsageError } from '../harness/usage-error.ts';
+import { readWords } from './command-line.ts';
 import { exitWith } from './exit.ts';
-import { makeOutFolder } from './out-folder.ts';
+import { openOutFolder } from './out-folder.ts';
 
 const benches: readonly Bench[] = [...nodeBenches, proxyBench, dockerBench, gossipBench, scenariosBench];
 const flags = {
@@ -30,16 +31,6 @@ const usage = `npm run bench -- [--only NAME[,NAME…]] [--quick] [--out DIR]
 
 ${benches.map(({ name, what }) => `${name.padEnd(11)} ${what}`).join('\n')}`;
 
-function parsed(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options: flags, strict: true }).values;
-  } catch (error) {
-    throw new UsageError(
-      `${(error as Error).message.split(/\. To specify|\n/)[0]} (there are --only --quick --out)`,
-    );
-  }
-}
-
 function chosen(only: string | undefined): readonly Bench[] {
   if (only === undefined) return benches;
   return only.split(',').map((name) => {
@@ -50,39 +41,50 @@ function chosen(only: string | undefined): readonly Bench[] {
 }
 
 async function bench(argv: readonly string[]): Promise<number> {
-  const values = parsed(argv);
+  const { values, positionals } = readWords(argv, flags);
   if (values.help) {
     console.log(usage);
     return 0;
   }
+  if (positionals.length > 0)
+    throw new UsageError(`unknown argument "${positionals.join(' ')}" (there are --only --quick --out)`);
   const wanted = chosen(values.only);
-  const outDir = resolve(values.out ?? 'runs/bench');
-  makeOutFolder(outDir);
-  const scratch = mkdtempSync(join(tmpdir(), 'cle-bench-'));
+  const { folder } = openOutFolder(resolve(values.out ?? 'runs/bench'), { '.': /^bench\.json$/ });
+  await sweep();
+  const run = openRun('bench');
+  // The watchdog removes the folder once nobody writes there any more.
+  const signals = stopOnSignals(async () => {});
+  try {
+    const quick = values.quick ?? false;
+    const { rows, broken } = await signals.guard(measureAll(wanted, quick, run.folder));
+    console.log(`\n${barTable(rows)}`);
+    writeResults(folder, new Map([['bench.json', `${JSON.stringify({ rows }, null, 2)}\n`]]));
+    console.log(relative('.', join(folder, 'bench.json')));
+    return broken === 0 ? 0 : 1;
+  } finally {
+    signals.off();
+    await run.close();
+  }
+}
+
+/** One after the other; what cannot be measured is told with its stack and counted, and the others still are. */
+async function measureAll(
+  wanted: readonly Bench[],
+  quick: boolean,
+  scratch: string,
+): Promise<{ rows: Bar[]; broken: number }> {
   const rows: Bar[] = [];
   let broken = 0;
-  try {
-    for (const one of wanted) {
-      console.log(`-- ${one.name}: ${one.what}`);
-      try {
-        rows.push(
-          ...(await one.run({
-            quick: values.quick ?? false,
-            say: console.log,
-            scratchDir: join(scratch, one.name),
-          })),
-        );
-      } catch (error) {
-        broken += 1;
-        console.log(`${one.name} could not be measured: ${(error as Error).stack ?? error}`);
-      }
+  for (const one of wanted) {
+    console.log(`-- ${one.name}: ${one.what}`);
+    try {
+      rows.push(...(await one.run({ quick, say: console.log, scratchDir: join(scratch, one.name) })));
+    } catch (error) {
+      broken += 1;
+      console.log(`${one.name} could not be measured: ${(error as Error).stack ?? error}`);
     }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
   }
-  writeFileSync(join(outDir, 'bench.json'), `${JSON.stringify({ rows }, null, 2)}\n`);
-  console.log(`\n${barTable(rows)}\n${relative('.', join(outDir, 'bench.json'))}`);
-  return broken === 0 ? 0 : 1;
+  return { rows, broken };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

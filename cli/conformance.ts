@@ -4,22 +4,22 @@
  */
 
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import pico from 'picocolors';
-import { readBaseline } from '../conformance/baseline.ts';
+import { readBaseline, refuseUnwritable } from '../conformance/baseline.ts';
 import { loadRegister, unquoted } from '../conformance/register.ts';
 import { openTerminal } from '../conformance/report/terminal.ts';
 import { type RunOptions, runConformance } from '../conformance/run.ts';
 import { type Selection, select } from '../conformance/select.ts';
 import { exitCodeOf } from '../conformance/summary.ts';
 import type { Target } from '../conformance/target.ts';
-import { openAddressTarget } from '../conformance/target-address.ts';
+import { checkAddress, openAddressTarget } from '../conformance/target-address.ts';
 import { openCommandTarget } from '../conformance/target-command.ts';
 import { stopOnSignals } from '../harness/run-record.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import type { NodeBundle } from '../node/bundle.ts';
+import { readWords, shellQuoted, text, whole } from './command-line.ts';
 import { exitWith } from './exit.ts';
-import { makeOutFolder } from './out-folder.ts';
+import { type OurFiles, openOutFolder } from './out-folder.ts';
 
 const flags = {
   command: { type: 'string' },
@@ -38,6 +38,12 @@ const flags = {
   quiet: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
+
+/** All that a run puts into its folder. */
+const reportFiles: OurFiles = {
+  '.': /^(?:conformance\.json|junit\.xml|badge\.svg|requirements\.html)$/,
+  transcripts: /^[A-Z]{3}-\d+\.jsonl$/,
+};
 
 type Flags = {
   [name in keyof typeof flags]?: (typeof flags)[name] extends { multiple: true }
@@ -60,7 +66,7 @@ SIGINT or SIGTERM end the run: the reports hold what was judged, the rest as inc
 
 /** The command; resolves with its exit code. Throws UsageError where the command line is wrong. */
 export async function conformance(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = parsed(argv);
+  const { values, positionals } = readWords(argv, flags);
   if (values.help) {
     console.log(usage);
     return 0;
@@ -74,40 +80,36 @@ export async function conformance(argv: readonly string[]): Promise<number> {
   // What is wrong with the command line is said before anything is started.
   select(register.rows, selection);
   if (options.baseline !== null) readBaseline(options.baseline);
-  const target = await openTarget(values, options.seed);
-  const terminal = openTerminal(process.stdout, register.catalogue, values.quiet === true);
-  const ending = new AbortController();
-  let reported: Promise<unknown> = Promise.resolve();
-  const signals = stopOnSignals(async (signal) => {
-    // What rows leave behind that are cut off in the middle must not end the process before its nodes are gone.
-    process.on('unhandledRejection', () => {});
-    terminal.note(`${signal}: ending the run, the reports hold what is judged by now`);
-    ending.abort();
+  if (options.writeBaseline !== null) refuseUnwritable(options.writeBaseline.file);
+  refuseContradictions(values);
+  const out = openOutFolder(options.outDir, reportFiles);
+  try {
+    const target = await openTarget(values, options.seed);
+    const terminal = openTerminal(process.stdout, register.catalogue, values.quiet === true);
+    const ending = new AbortController();
+    let reported: Promise<unknown> = Promise.resolve();
+    const signals = stopOnSignals(async (signal) => {
+      // What rows leave behind that are cut off in the middle must not end the process before its nodes are gone.
+      process.on('unhandledRejection', () => {});
+      terminal.note(`${signal}: ending the run, the reports hold what is judged by now`);
+      ending.abort();
+      try {
+        await reported;
+      } finally {
+        await target.close();
+        out.removeIfEmpty();
+      }
+    });
     try {
-      await reported;
+      const running = runConformance({ ...options, ended: ending.signal }, target, terminal, register);
+      reported = running;
+      return exitCodeOf((await signals.guard(running)).verdict);
     } finally {
+      signals.off();
       await target.close();
     }
-  });
-  try {
-    const running = runConformance({ ...options, ended: ending.signal }, target, terminal, register);
-    const summarised = running.then((summary) => {
-      terminal.summary(summary, options.outDir);
-      return summary;
-    });
-    reported = summarised;
-    return exitCodeOf((await signals.guard(summarised)).verdict);
   } finally {
-    signals.off();
-    await target.close();
-  }
-}
-
-function parsed(argv: readonly string[]): { values: Flags; positionals: string[] } {
-  try {
-    return parseArgs({ args: [...argv], options: flags, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(/\.? To specify|\n/)[0]!);
+    out.removeIfEmpty();
   }
 }
 
@@ -121,21 +123,20 @@ function selectionOf(values: Flags): Selection {
 }
 
 function optionsOf(values: Flags, selection: Selection): Omit<RunOptions, 'ended'> {
-  const seed = values.seed === undefined ? freshSeed() : Number(values.seed);
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new UsageError(`--seed ${values.seed}: not a whole number ≥ 0`);
-  const file = values['write-baseline'];
-  if (file !== undefined && (values.reason ?? '').trim() === '')
+  const seed = whole(values.seed, '--seed', 0) ?? freshSeed();
+  const file = text(values['write-baseline'], '--write-baseline');
+  if (file !== null && (values.reason ?? '').trim() === '')
     throw new UsageError('--write-baseline needs --reason TEXT: why these failures are known');
-  const outDir = resolve(values.out ?? join('runs', `conformance-${seed}`));
-  makeOutFolder(outDir);
+  if (file === null && values.reason !== undefined)
+    throw new UsageError('--reason goes with --write-baseline FILE');
+  const outDir = resolve(text(values.out, '--out') ?? join('runs', `conformance-${seed}`));
   return {
     selection,
     seed,
     thorough: values.thorough === true,
     outDir,
-    baseline: values.baseline ?? null,
-    writeBaseline: file === undefined ? null : { file, reason: values.reason! },
+    baseline: text(values.baseline, '--baseline'),
+    writeBaseline: file === null ? null : { file, reason: values.reason! },
     today: new Date().toISOString().slice(0, 10),
   };
 }
@@ -145,7 +146,6 @@ function freshSeed(): number {
 }
 
 async function openTarget(values: Flags, seed: number): Promise<Target> {
-  refuseContradictions(values);
   const { address, ca, command, image } = values;
   if (address !== undefined) return openAddressTarget({ address, caDir: ca!, seed });
   if (image !== undefined || values.engine === 'docker') {
@@ -177,8 +177,9 @@ function refuseContradictions({ address, ca, command, image, engine }: Flags): v
     throw new UsageError('--address needs --ca DIR with ca.crt and ca.key');
   if (address === undefined && ca !== undefined)
     throw new UsageError('--ca goes with --address: others get a CA of our own');
-  if (command?.trim() === '') throw new UsageError('--command is empty');
-  if (image?.trim() === '') throw new UsageError('--image is empty');
+  text(command, '--command');
+  text(image, '--image');
+  if (address !== undefined) checkAddress(address);
   if (engine === undefined || engine === 'auto') return;
   if (engine !== 'process' && engine !== 'docker')
     throw new UsageError(`--engine: there is no engine "${engine}"; allowed: auto, process, docker`);
@@ -217,13 +218,8 @@ async function list(selection: Selection): Promise<number> {
     const head = `${listed.id}  ${listed.level.padEnd(6)}  § ${listed.section.padEnd(8)} ${seconds.padStart(5)}`;
     return [`${head}  ${listed.requirement}  ${state}`.trimEnd()];
   });
-  // In one piece, so that a reader that goes away (head) breaks nothing.
-  process.stdout.on('error', () => {}).write(`${lines.join('\n')}\n`);
+  console.log(lines.join('\n'));
   return 0;
-}
-
-function shellQuoted(text: string): string {
-  return `'${text.replace(/'/g, `'\\''`)}'`;
 }
 
 if (process.argv[1] === import.meta.filename)

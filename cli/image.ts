@@ -3,17 +3,19 @@
  * For people who start it in tests of their own, or give it a name and push it.
  */
 
-import { parseArgs } from 'node:util';
 import type Docker from 'dockerode';
 import { connectDocker } from '../harness/engines/docker/connect.ts';
 import { nodeImage } from '../harness/engines/docker/image.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import { bundleNode } from '../node/bundle.ts';
+import { readWords } from './command-line.ts';
 import { exitWith } from './exit.ts';
 
 const usage = `npm run -s image -- [--tag NAME:TAG]
 
 Prints the name of the reference node's image; with --tag it gets that name too, and is yours to keep or to push.`;
+
+const flags = { tag: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
 
 async function image(argv: readonly string[]): Promise<number> {
   const values = parsed(argv);
@@ -31,12 +33,10 @@ async function image(argv: readonly string[]): Promise<number> {
 }
 
 function parsed(argv: readonly string[]): { tag?: string; help?: boolean } {
-  const options = { tag: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
-  try {
-    return parseArgs({ args: [...argv], options, strict: true }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(/\.? To specify|\n/)[0]!);
-  }
+  const { values, positionals } = readWords(argv, flags);
+  if (positionals.length > 0)
+    throw new UsageError(`unknown argument "${positionals.join(' ')}" (there is: --tag)`);
+  return values;
 }
 
 /** `registry:5000/name` has a colon and no tag. */

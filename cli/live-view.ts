@@ -6,6 +6,7 @@
 import pico from 'picocolors';
 import type { Plan } from '../harness/plan.ts';
 import type { RunEvent } from '../harness/recorder.ts';
+import { drawsInPlace } from '../harness/report/terminal.ts';
 
 export interface LiveView {
   event(event: RunEvent): void;
@@ -48,6 +49,10 @@ export function openScene(plan: Plan, engine: string): Scene {
   };
 }
 
+/** The end of a life begins with how it ended, which the line says already. */
+const failure = ({ node, detail }: Extract<RunEvent, { kind: 'node' }>): string =>
+  `${node} failed: ${detail?.replace(/^failed: /, '') ?? 'no reason given'}`;
+
 /** Takes an event into the scene. */
 export function advance(scene: Scene, event: RunEvent): void {
   switch (event.kind) {
@@ -57,8 +62,7 @@ export function advance(scene: Scene, event: RunEvent): void {
       return;
     case 'node':
       scene.nodes.set(event.node, event.state);
-      if (event.state === 'failed')
-        scene.notes.push(`${event.node} failed: ${event.detail ?? 'no reason given'}`);
+      if (event.state === 'failed') scene.notes.push(failure(event));
       return;
     case 'fault':
       if (event.phase === 'begun' || event.phase === 'applied')
@@ -184,7 +188,7 @@ export function plainLine(scene: Scene, event: RunEvent): string | null {
     case 'stage':
       return `${event.stage}: ${event.text}`;
     case 'node':
-      if (event.state === 'failed') return `${event.node} failed: ${event.detail ?? 'no reason given'}`;
+      if (event.state === 'failed') return failure(event);
       return event.state === 'ready' && up === scene.nodes.size ? `all ${up} nodes are up` : null;
     case 'fault':
       return event.phase === 'begun' ? null : `fault ${event.label}: ${event.phase}: ${event.detail}`;
@@ -210,6 +214,6 @@ function plainView(scene: Scene, print: (line: string) => void): LiveView {
 export function openLiveView(plan: Plan, engine: string, out: NodeJS.WriteStream, quiet: boolean): LiveView {
   const scene = openScene(plan, engine);
   if (quiet) return { event: () => {}, end: () => {} };
-  if (out.isTTY) return terminalView(scene, out);
+  if (drawsInPlace(out)) return terminalView(scene, out);
   return plainView(scene, (line) => out.write(`${line}\n`));
 }

@@ -3,8 +3,9 @@
  * that name exists is for those who know them. UsageError in one line for anything it does not know.
  */
 
-import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { ParseArgsConfig } from 'node:util';
 import { UsageError } from '../harness/usage-error.ts';
+import { readWords, text, whole } from './command-line.ts';
 
 export const testnetUsage = `npm run testnet -- [--engine auto|process|docker] [--scenario NAME|FILE] [--nodes N] [--seed N]
                    [--command CMD | --image REF] [--mixed] [--toxiproxy URL] [--out DIR] [--keep] [--quiet]
@@ -59,7 +60,7 @@ const flags = {
 const verbs = ['list', 'validate', 'down'] as const;
 
 export function readTestnetArguments(words: readonly string[]): TestnetArguments {
-  const { values, positionals } = parsed(words);
+  const { values, positionals } = readWords(words, flags);
   if (values.help) return { kind: 'help' };
   if (positionals.length > 0) return verbArguments(positionals, Object.keys(values));
   if (values.command !== undefined && values.image !== undefined)
@@ -75,7 +76,7 @@ export function readTestnetArguments(words: readonly string[]): TestnetArguments
     command: text(values.command, '--command'),
     image: text(values.image, '--image'),
     mixed: values.mixed ?? false,
-    toxiproxy: text(values.toxiproxy, '--toxiproxy'),
+    toxiproxy: apiUrl(values.toxiproxy),
     out: text(values.out, '--out'),
     keep: values.keep ?? false,
     quiet: values.quiet ?? false,
@@ -95,28 +96,9 @@ function verbArguments([verb, ...rest]: string[], given: string[]): TestnetArgum
   return verb === 'list' ? { kind: 'list' } : { kind: 'down' };
 }
 
-function parsed(words: readonly string[]) {
-  try {
-    return parseArgs({ args: [...words], options: flags, allowPositionals: true, strict: true });
-  } catch (error) {
-    // Node's own text is one clear line about the flag, followed by advice about `--`.
-    const line = (error as Error).message.split(/\. To specify|\n/)[0]!;
-    const allowed = Object.keys(flags).map((flag) => `--${flag}`);
-    throw new UsageError(`${line} (there are ${allowed.join(' ')})`);
-  }
-}
-
-function text(value: string | undefined, flag: string): string | null {
-  if (value === undefined) return null;
-  if (value.trim() === '') throw new UsageError(`${flag} is empty`);
-  return value;
-}
-
-function whole(value: string | undefined, flag: string, least: number): number | null {
-  if (value === undefined) return null;
-  const number = Number(value);
-  if (!/^\d+$/.test(value) || !Number.isSafeInteger(number) || number < least) {
-    throw new UsageError(`${flag} ${value}: must be a whole number from ${least}`);
-  }
-  return number;
+function apiUrl(value: string | undefined): string | null {
+  const url = text(value, '--toxiproxy');
+  if (url !== null && !(URL.canParse(url) && /^https?:/i.test(url)))
+    throw new UsageError(`--toxiproxy ${url}: must be a URL such as http://127.0.0.1:8474`);
+  return url;
 }

@@ -1,26 +1,26 @@
 /**
- * One run of `npm run testnet`: scenario and seed → plan → engine → judged run → table and run folder. Owns what lies in
- * the run folder and what the person reads at the end; measures and judges nothing.
+ * One run of `npm run testnet`: scenario and seed → plan → engine → judged run → table and run folder. Owns what the person reads at
+ * the end; measures and judges nothing.
  */
 
-import { writeFileSync } from 'node:fs';
 import { join, relative, resolve as resolvePath } from 'node:path';
 import pico from 'picocolors';
 import { runScenario } from '../chaos/run.ts';
 import { chooseEngine } from '../harness/engines/index.ts';
 import type { Plan } from '../harness/plan.ts';
-import { junitXml } from '../harness/report/junit.ts';
+import { writeResults } from '../harness/report/files.ts';
 import { readableMs } from '../harness/report/markup.ts';
 import type { ReportMetric } from '../harness/report/model.ts';
-import { reportPage } from '../harness/report/page.ts';
 import { resolve } from '../harness/resolve.ts';
 import { stopOnSignals } from '../harness/run-record.ts';
-import { type Judged, reportModel, verdictJson } from '../harness/summary.ts';
+import { type Judged, reportModel } from '../harness/summary.ts';
 import { sweep } from '../harness/sweep.ts';
 import { exitCode, type Verdict } from '../harness/verdict.ts';
 import { bundleNode } from '../node/bundle.ts';
+import { shellQuoted } from './command-line.ts';
 import { openLiveView } from './live-view.ts';
-import { makeOutFolder } from './out-folder.ts';
+import { type OutFolder, openOutFolder } from './out-folder.ts';
+import { logOf, runFiles, runTexts } from './run-folder.ts';
 import type { RunArguments } from './testnet-arguments.ts';
 import { findScenario } from './testnet-scenarios.ts';
 
@@ -40,7 +40,8 @@ export async function runTestnet(asked: RunArguments, print: (line: string) => v
     images: plan.nodes.some(({ image }) => image !== null),
     ownToxiproxy: asked.toxiproxy !== null,
   });
-  const outDir = makeOutDir(asked.out, plan);
+  const out = openRunFolder(asked.out, plan);
+  const outDir = out.folder;
   const replay = replayLine(asked, engine.name, seed);
   if (!asked.quiet) print(`${because}; seed ${seed}; ${relative('.', outDir) || '.'}`);
   const { removed } = await sweep();
@@ -54,6 +55,7 @@ export async function runTestnet(asked: RunArguments, print: (line: string) => v
     print(`${signal}: stopping every node`);
     interrupted.abort(new Error(signal));
     await ended.catch(() => {});
+    out.removeIfEmpty();
   });
   try {
     const running = runScenario(plan, engine, {
@@ -71,62 +73,42 @@ export async function runTestnet(asked: RunArguments, print: (line: string) => v
     ended = running;
     const judged = await signals.guard(running);
     view.end();
-    writeRunFolder(outDir, judged, replay);
-    printTable(judged, outDir, replay, print);
+    // What was measured is said before anything can go wrong with the disk.
+    printTable(judged, replay, print);
+    print(pico.dim(`replay   ${replay}`));
+    writeResults(outDir, runTexts(judged, replay));
+    print(pico.dim(`report   ${relative('.', join(outDir, 'report.html'))}`));
     return exitCode(judged.verdict);
   } finally {
     view.end();
     signals.off();
+    out.removeIfEmpty();
   }
 }
 
-function makeOutDir(out: string | null, plan: Plan): string {
+function openRunFolder(out: string | null, plan: Plan): OutFolder {
   const stamp = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
-  const folder = resolvePath(out ?? join('runs', `${stamp}-${plan.scenario}-${plan.seed}-${process.pid}`));
-  makeOutFolder(folder);
-  makeOutFolder(join(folder, 'logs'));
-  return folder;
+  const named = out ?? join('runs', `${stamp}-${plan.scenario}-${plan.seed}-${process.pid}`);
+  return openOutFolder(resolvePath(named), runFiles);
 }
 
-const quoted = (word: string): string =>
-  /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-
 /** Runs the same plan again, on the same engine. */
-function replayLine(asked: RunArguments, engine: string, seed: number): string {
+export function replayLine(asked: RunArguments, engine: string, seed: number): string {
   const words = [
     'npm run testnet --',
     '--engine',
     engine,
     '--scenario',
-    asked.scenario,
+    shellQuoted(asked.scenario),
     '--seed',
     String(seed),
   ];
   if (asked.nodes !== null) words.push('--nodes', String(asked.nodes));
-  if (asked.command !== null) words.push('--command', quoted(asked.command));
-  if (asked.image !== null) words.push('--image', quoted(asked.image));
+  if (asked.command !== null) words.push('--command', shellQuoted(asked.command));
+  if (asked.image !== null) words.push('--image', shellQuoted(asked.image));
   if (asked.mixed) words.push('--mixed');
-  if (asked.toxiproxy !== null) words.push('--toxiproxy', quoted(asked.toxiproxy));
+  if (asked.toxiproxy !== null) words.push('--toxiproxy', shellQuoted(asked.toxiproxy));
   return words.join(' ');
-}
-
-function writeRunFolder(outDir: string, judged: Judged, replay: string): void {
-  const { history, findings } = judged;
-  const write = (name: string, text: string): void => writeFileSync(join(outDir, name), text);
-  write('verdict.json', `${JSON.stringify(verdictJson(judged, replay), null, 2)}\n`);
-  write('plan.json', `${JSON.stringify(history.plan, null, 2)}\n`);
-  write('history.json', `${JSON.stringify(history)}\n`);
-  write(
-    'notes.txt',
-    `${history.notes.map(({ at, text }) => `${(at / 1000).toFixed(2).padStart(9)} s  ${text}`).join('\n')}\n`,
-  );
-  write('replay.txt', `${replay}\n`);
-  write('report.html', reportPage(reportModel(judged, replay, (node) => `logs/${node}.log`)));
-  const cases = findings.map(({ id, verdict, because }) => {
-    return { className: `testnet.${history.plan.scenario}`, name: id, seconds: 0, verdict, because };
-  });
-  const title = `cle-testnet ${history.plan.scenario} seed ${history.plan.seed}`;
-  write('junit.xml', junitXml(title, cases, history.endedAt / 1000));
 }
 
 const inks: Record<Verdict, (text: string) => string> = {
@@ -161,8 +143,8 @@ function metricsTable(metrics: readonly ReportMetric[]): string[] {
   });
 }
 
-function printTable(judged: Judged, outDir: string, replay: string, print: (line: string) => void): void {
-  const model = reportModel(judged, replay, (node) => `logs/${node}.log`);
+function printTable(judged: Judged, replay: string, print: (line: string) => void): void {
+  const model = reportModel(judged, replay, logOf);
   print('');
   for (const line of metricsTable(model.metrics)) print(line);
   print('');
@@ -177,6 +159,4 @@ function printTable(judged: Judged, outDir: string, replay: string, print: (line
   print(
     `${inks[judged.verdict](pico.bold(judged.verdict))}  ${passed} of ${model.checks.length} checks pass${rest} · ${readableMs(model.durationMs)}`,
   );
-  print(pico.dim(`report   ${relative('.', join(outDir, 'report.html'))}`));
-  print(pico.dim(`replay   ${replay}`));
 }

@@ -4,7 +4,10 @@
  */
 
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { writeWhole } from '../harness/report/files.ts';
+import { complaintOf } from '../harness/run-record.ts';
+import { TroubleError } from '../harness/trouble-error.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import type { Outcome, Result } from './requirement.ts';
 
@@ -101,7 +104,23 @@ export function applyBaseline(
   };
 }
 
-/** Writes what fails now, each with a reason to be filled in and an expiry 90 days from `today`. */
+/** UsageError where no baseline could be written: better said before a run than after it. */
+export function refuseUnwritable(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`--write-baseline ${file}: a folder has that name`);
+  const trial = `${file}.${process.pid}.trial`;
+  try {
+    writeWhole(trial, '');
+    rmSync(trial);
+  } catch (error) {
+    throw new UsageError(`--write-baseline ${file}: ${complaintOf(error)}`);
+  }
+}
+
+/**
+ * Writes what fails now, each with a reason to be filled in and an expiry 90 days from `today`. TroubleError where the disk does
+ * not take it.
+ */
 export function writeBaseline(
   file: string,
   results: readonly Result[],
@@ -117,6 +136,10 @@ export function writeBaseline(
     fingerprint: result.fingerprint,
     because: result.because,
   }));
-  writeFileSync(file, `${JSON.stringify({ known_failures: entries }, null, 2)}\n`);
+  try {
+    writeWhole(file, `${JSON.stringify({ known_failures: entries }, null, 2)}\n`);
+  } catch (error) {
+    throw new TroubleError(`--write-baseline ${file}: ${complaintOf(error)}`);
+  }
   return entries.length;
 }

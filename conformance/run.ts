@@ -4,10 +4,9 @@
  */
 
 import { setMaxListeners } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { hostFacts, watchHost } from '../harness/host.ts';
+import { writeResults } from '../harness/report/files.ts';
 import { junitXml } from '../harness/report/junit.ts';
 import { applyBaseline, fingerprintOf, readBaseline, writeBaseline } from './baseline.ts';
 import type { RunContext } from './bench.ts';
@@ -29,7 +28,7 @@ import { catchStrays } from './strays.ts';
 import { runMocha } from './suite.ts';
 import { type Crash, countsOf, judge, type Summary } from './summary.ts';
 import type { Target } from './target.ts';
-import { type TranscriptLine, writeTranscript } from './transcript.ts';
+import { type TranscriptLine, transcriptFile, transcriptText } from './transcript.ts';
 
 export interface RunOptions {
   selection: Selection;
@@ -56,7 +55,10 @@ const overcommitment = 1.6;
 const heavyCpu = 1;
 const progressEveryMs = 10_000;
 
-/** Judges and writes the reports into `outDir`. The target stays open; whoever opened it closes it. */
+/**
+ * Judges, says so, and then writes the reports into `outDir`. The target stays open; whoever opened it closes it. TroubleError where
+ * the disk does not take the reports.
+ */
 export async function runConformance(
   options: RunOptions,
   target: Target,
@@ -96,13 +98,15 @@ export async function runConformance(
 
   const named = new Map(rows.map((row) => [row.id, row]));
   const transcripts = new Map<string, readonly TranscriptLine[]>();
-  mkdirSync(options.outDir, { recursive: true });
+  const kept = new Map<string, string>();
   const raw = judged.map(({ result, transcript }) => {
     transcripts.set(result.id, transcript);
     const broken = result.verdict !== 'pass' && result.verdict !== 'not-applicable';
     if (!broken || transcript.length === 0) return result;
     const about = expectation(named.get(result.id)!, result);
-    return { ...result, transcript: writeTranscript(options.outDir, result.id, [about, ...transcript]) };
+    const file = transcriptFile(result.id);
+    kept.set(file, transcriptText([about, ...transcript]));
+    return { ...result, transcript: file };
   });
   const known = new Set(catalogue.map((row) => row.id));
   const { results, problems } = applyBaseline(raw, entries, known, options.today);
@@ -120,10 +124,17 @@ export async function runConformance(
     wallMs: performance.now() - startedAt,
     host: { ...hostFacts(), health: host.health().because },
   };
-  writeReports(options, summary, { catalogue, rows }, transcripts);
-  // Half a run would forget what is known of the other half.
-  if (options.writeBaseline !== null && !isEnded())
-    writeBaseline(options.writeBaseline.file, results, options.today, options.writeBaseline.reason);
+  // What was judged is said before anything can go wrong with the disk.
+  terminal.summary(summary);
+  const texts = reportTexts(summary, { catalogue, rows }, transcripts, kept);
+  try {
+    writeResults(options.outDir, texts);
+    terminal.written(options.outDir);
+  } finally {
+    // Half a run would forget what is known of the other half.
+    if (options.writeBaseline !== null && !isEnded())
+      writeBaseline(options.writeBaseline.file, results, options.today, options.writeBaseline.reason);
+  }
   return summary;
 }
 
@@ -277,19 +288,19 @@ function unexplained(crashes: readonly Crash[], results: readonly Result[]): Cra
   return crashes.filter((crash) => !crash.rows.some((id) => broken.has(id)));
 }
 
-function writeReports(
-  options: RunOptions,
+/** Name → text, what matters most first. `kept`: the transcripts that have files of their own. */
+function reportTexts(
   summary: Summary,
-  register: Pick<Register, 'catalogue' | 'rows'>,
+  { catalogue, rows }: Pick<Register, 'catalogue' | 'rows'>,
   transcripts: ReadonlyMap<string, readonly TranscriptLine[]>,
-): void {
-  const write = (name: string, text: string): void => writeFileSync(join(options.outDir, name), text);
+  kept: ReadonlyMap<string, string>,
+): Map<string, string> {
   const name = `conformance ${summary.target} seed ${summary.seed}`;
-  write('conformance.json', conformanceJson(summary));
-  write('junit.xml', junitXml(name, junitCases(summary, register.catalogue), summary.wallMs / 1000));
-  write('badge.svg', badgeSvg(summary));
-  write(
-    'requirements.html',
-    requirementsHtml({ summary, catalogue: register.catalogue, requirements: register.rows, transcripts }),
-  );
+  return new Map([
+    ['conformance.json', conformanceJson(summary)],
+    ['junit.xml', junitXml(name, junitCases(summary, catalogue), summary.wallMs / 1000)],
+    ['badge.svg', badgeSvg(summary)],
+    ...kept,
+    ['requirements.html', requirementsHtml({ summary, catalogue, requirements: rows, transcripts })],
+  ]);
 }

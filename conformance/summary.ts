@@ -74,10 +74,12 @@ export function judge(
   if (unclear.length > 0)
     return { verdict: 'inconclusive', because: `${listed(unclear.map((r) => r.id))} could not be judged` };
   if (judged.length === 0) return { verdict: 'inconclusive', because: 'no requirement could be judged' };
-  return {
-    verdict: 'pass',
-    because: `${judged.filter((r) => r.verdict === 'pass').length} of ${judged.length} judged rows pass`,
-  };
+  const passing = judged.filter((r) => r.verdict === 'pass').length;
+  const excused = judged.filter((r) => r.excused !== null).map((r) => r.id);
+  const warned = judged.filter((r) => r.verdict === 'warn' && r.excused === null).map((r) => r.id);
+  const known = excused.length === 0 ? '' : `; known and excused by the baseline: ${listed(excused)}`;
+  const should = warned.length === 0 ? '' : `; no more than a warning: ${listed(warned)}`;
+  return { verdict: 'pass', because: `${passing} of ${judged.length} judged rows pass${known}${should}` };
 }
 
 /** Exit codes of the command: 0 · 1 · 3. */

@@ -3,6 +3,7 @@
  * that want it alone take turns. What it is called and whose key it has is learnt by shaking hands with it.
  */
 
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -28,8 +29,7 @@ export interface AddressTarget {
 
 /** Throws UsageError where the address does not answer, or the folder has no usable CA. */
 export async function openAddressTarget(options: AddressTarget): Promise<Target> {
-  if (!/^(?:\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d{1,5}$/.test(options.address))
-    throw new UsageError(`--address ${options.address}: not of the form HOST:PORT`);
+  checkAddress(options.address);
   const authority = await readAuthority(options.caDir);
   const node = await meet(options, authority);
   const turns = readersAndWriters();
@@ -79,6 +79,15 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
   };
 }
 
+/** UsageError for what is not of the form. */
+export function checkAddress(address: string): void {
+  if (!/^(?:\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d+$/.test(address))
+    throw new UsageError(`--address ${address}: not of the form HOST:PORT`);
+  const port = Number(address.slice(address.lastIndexOf(':') + 1));
+  if (port < 1 || port > 65_535)
+    throw new UsageError(`--address ${address}: a port is a number from 1 to 65535`);
+}
+
 async function readAuthority(folder: string): Promise<Authority> {
   const read = (name: string): string => {
     const file = joinPath(folder, name);
@@ -89,11 +98,27 @@ async function readAuthority(folder: string): Promise<Authority> {
     return readFileSync(file, 'utf8');
   };
   const [certificate, key] = [read('ca.crt'), read('ca.key')];
+  refuseOtherKeys(folder, certificate, key);
   try {
     return await openAuthority(certificate, key);
   } catch (error) {
     throw new UsageError(`--ca ${folder}: ${(error as Error).message}`);
   }
+}
+
+/** A network's CA is Ed25519 (profile §1); with another kind no certificate of ours could be right. */
+function refuseOtherKeys(folder: string, certificatePem: string, keyPem: string): void {
+  const read = (name: string, kindOf: () => string | undefined): void => {
+    let kind: string | undefined;
+    try {
+      kind = kindOf();
+    } catch (error) {
+      throw new UsageError(`--ca ${folder}: ${name} cannot be read as PEM (${(error as Error).message})`);
+    }
+    if (kind !== 'ed25519') throw new UsageError(`--ca ${folder}: ${name} is ${kind}; it must be Ed25519`);
+  };
+  read('ca.crt', () => new X509Certificate(certificatePem).publicKey.asymmetricKeyType);
+  read('ca.key', () => createPrivateKey(keyPem).asymmetricKeyType);
 }
 
 /** Shakes hands once and learns who the node is. */
@@ -120,7 +145,12 @@ async function meet(options: AddressTarget, authority: Authority): Promise<NodeU
       logTail: () => [],
     };
   } catch (error) {
-    throw new UsageError(`--address ${address}: ${(error as Error).message}`);
+    // Whose words they are matters to the suite, not to who gave the address.
+    const said = (error as Error).message
+      .replace(/^prober(?:>\S+)?: /, '')
+      .replace(`${address} `, '')
+      .replace(/\b(E[A-Z]+) (?=.*\b\1\b)/, '');
+    throw new UsageError(`--address ${address}: ${said}`);
   }
 }
 

@@ -1,10 +1,7 @@
 /**
  * What a row did and saw, line by line: every message of its puppets in both directions, and the bench's own notes (which step,
- * which node started, ended). Written as JSONL; shown in the requirements page. Knows no judgement.
+ * which node started, ended). Kept as JSONL; shown in the requirements page. Knows no judgement.
  */
-
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 
 export interface TranscriptLine {
   /** ms since the row began. */
@@ -17,10 +14,11 @@ export interface TranscriptLine {
   text: string;
 }
 
-/** Writes one JSONL file and returns its path relative to `outDir`. */
-export function writeTranscript(outDir: string, id: string, lines: readonly TranscriptLine[]): string {
-  const relative = join('transcripts', `${id}.jsonl`);
-  mkdirSync(join(outDir, 'transcripts'), { recursive: true });
+/** Where a row's transcript lies below the folder of the reports. */
+export const transcriptFile = (id: string): string => `transcripts/${id}.jsonl`;
+
+/** The text of one JSONL file. */
+export function transcriptText(lines: readonly TranscriptLine[]): string {
   const text = lines.map((line) =>
     JSON.stringify({
       at_ms: Math.round(line.atMs * 10) / 10,
@@ -29,8 +27,7 @@ export function writeTranscript(outDir: string, id: string, lines: readonly Tran
       text: line.text,
     }),
   );
-  writeFileSync(join(outDir, relative), `${text.join('\n')}\n`);
-  return relative;
+  return `${text.join('\n')}\n`;
 }
 
 /** At most `lines` of it, the middle left out, each text cut: for pages that hold many rows. */

@@ -23,16 +23,27 @@ export interface ManifestFile {
 
 /** Reads and checks a scenario file. UsageError in one line for anything wrong with it. */
 export function readManifest(file: string): ManifestFile {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = readFileSync(file, 'utf8');
+    bytes = readFileSync(file);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     throw new UsageError(
       `${file}: ${code === 'ENOENT' ? 'no such scenario file' : `cannot be read (${code})`}`,
     );
   }
-  return parseManifest(text, file);
+  return parseManifest(textOf(bytes, file), file);
+}
+
+/** What is no text would only be quoted back at the terminal. */
+function textOf(bytes: Uint8Array, file: string): string {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (!/(?![\t\r\n\u0085])\p{Cc}/u.test(text)) return text;
+  } catch {
+    // Not UTF-8.
+  }
+  throw new UsageError(`${file}: not a text file; a scenario is YAML or JSON in UTF-8`);
 }
 
 /** Checks the text of a scenario file; JSON is YAML. `file` is used in messages and for the default name. */
@@ -42,11 +53,15 @@ export function parseManifest(text: string, file: string): ManifestFile {
   const fault = document.errors[0] ?? document.warnings[0];
   if (fault !== undefined) {
     const line = lines.linePos(fault.pos[0]).line;
-    throw new UsageError(`${file}:${line}: ${fault.message.split('\n')[0]?.replace(/ at line.*$/, '')}`);
+    const said =
+      fault.code === 'MULTIPLE_DOCS'
+        ? 'a second document begins here ("---"); a scenario file holds one'
+        : fault.message.split('\n')[0]?.replace(/ at line.*$/, '');
+    throw new UsageError(`${file}:${line}: ${said}`);
   }
   const complain = (path: readonly (string | number)[], what: string): UsageError =>
     new UsageError(`${file}:${lineOf(document, lines, path)}: ${what}`);
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  const value = plainValue(document, complain);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw complain([], `a scenario is a map of keys; allowed: ${keysOf(manifestSchema).join(', ')}`);
   }
@@ -64,6 +79,19 @@ export function parseManifest(text: string, file: string): ManifestFile {
     .toLowerCase()
     .replace(/[^a-z0-9-]+/g, '-');
   return { file, manifest, complain };
+}
+
+/** Aliases may name aliases, and a few lines of them stand for billions of values. */
+const mostAliases = 100;
+
+function plainValue(document: Document, complain: ManifestFile['complain']): unknown {
+  try {
+    return document.toJS({ maxAliasCount: mostAliases });
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    const isBomb = /excessive alias count/i.test(error.message);
+    throw complain([], isBomb ? `more than ${mostAliases} values stand for aliases (*)` : error.message);
+  }
 }
 
 let compiled: ValidateFunction | null = null;
@@ -138,12 +166,15 @@ function allowedText(error: ErrorObject, params: Record<string, unknown>): strin
   if (error.keyword === 'anyOf') {
     return 'is not allowed; allowed: a name, a list of names, or {random: number, from: name}';
   }
+  if (error.keyword === 'type' && typeof error.data === 'number' && !Number.isFinite(error.data))
+    return 'is no finite number';
   if (error.keyword === 'pattern') return `does not have the form ${String(params.pattern)}`;
   return error.message ?? 'is not allowed';
 }
 
 const printed = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? 'nothing';
+  // JSON has no word for what YAML writes as .inf and .nan.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 };
 

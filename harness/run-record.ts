@@ -146,6 +146,22 @@ export function orUsageError<T>(work: () => T): T {
   }
 }
 
+/** The one trouble that may meet any file at any time, and is nobody's bug. */
+export function isDiskFull(error: unknown): boolean {
+  return isErrno(error, 'ENOSPC') || isErrno(error, 'EDQUOT');
+}
+
+/** Why the file system refuses, in words for people; its own where there are none. */
+export function complaintOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const known: Record<string, string> = {
+    ...complaints,
+    ENOENT: 'there is no such folder',
+    EISDIR: 'a folder has that name',
+  };
+  return (code === undefined ? undefined : known[code]) ?? code ?? message;
+}
+
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 export interface SignalGuard {

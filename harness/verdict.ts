@@ -22,7 +22,7 @@ export interface Finding {
 const worstFirst: readonly Verdict[] = ['fail', 'unknown', 'warn', 'pass', 'skipped'];
 
 /** The verdict of a run: the worst of its findings. No finding at all, or only skipped ones, is `unknown`. */
-export function merge(findings: readonly Finding[]): Verdict {
+export function merge(findings: readonly Pick<Finding, 'verdict'>[]): Verdict {
   for (const verdict of worstFirst) {
     if (findings.some((finding) => finding.verdict === verdict)) {
       return verdict === 'skipped' ? 'unknown' : verdict;

@@ -1,13 +1,24 @@
 import { spawn } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { openAddressTarget } from '../../conformance/target-address.ts';
 import { openCommandTarget } from '../../conformance/target-command.ts';
 import { processesWithEnvironment } from '../../harness/os-process.ts';
 import { UsageError } from '../../harness/usage-error.ts';
+import { createAuthority } from '../../harness/wire/authority.ts';
 import { conformance } from '../conformance.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -36,11 +47,20 @@ describe('npm run conformance', function () {
 
   it('answers wrong use with one line and exit code 2', async () => {
     const cases: [args: string[], line: RegExp][] = [
-      [['--wat'], /Unknown option '--wat'$/],
+      [['--wat'], /Unknown option '--wat' \(there are --command --image .* --quiet --help\)$/],
       [['bogus'], /unknown argument "bogus"/],
       [['--only', 'NOPE-*'], /--only NOPE-\*: no requirement/],
       [['--level', 'may'], /--level may: there are must and should/],
       [['--seed', '1.5'], /--seed 1\.5/],
+      [['--seed', ''], /^--seed '': must be a whole number from 0$/],
+      [['--seed', '1e3'], /^--seed 1e3: must be a whole number from 0$/],
+      [['--seed', '-1'], /^--seed -1: must be/],
+      [['--reason', 'why'], /--reason goes with --write-baseline/],
+      [
+        ['--write-baseline', join(folder, 'none', 'x.json'), '--reason', 'why'],
+        /x\.json: there is no such folder$/,
+      ],
+      [['--address', '127.0.0.1:99999', '--ca', folder], /a port is a number from 1 to 65535$/],
       [['--address', '127.0.0.1:9'], /--address needs --ca/],
       [['--address', '127.0.0.1:9', '--command', 'x', '--ca', folder], /exclude each other/],
       [['--address', '127.0.0.1:9', '--ca', folder], /there is no ca\.crt/],
@@ -58,6 +78,7 @@ describe('npm run conformance', function () {
       expect(error, args.join(' ')).to.be.instanceOf(UsageError);
       expect(error!.message).to.match(line).and.not.match(/\n/);
     }
+    expect(existsSync(join(folder, 'out')), 'a folder with nothing in it').to.equal(false);
     const { code, err } = await run('conformance.ts', '--level', 'may');
     expect({ code, err }).to.deep.equal({
       code: 2,
@@ -126,6 +147,27 @@ describe('npm run conformance', function () {
       expect(existsSync(join(out, name)), name).to.equal(true);
     expect(readdirSync(temp).filter((name) => name.startsWith('cle-testnet'))).to.deep.equal([]);
     expect(processesWithEnvironment(`TMPDIR=${temp}`)).to.deep.equal([]);
+  });
+
+  it('says of a CA or an address that will not do why, in words for whoever gave it', async () => {
+    const ca = join(folder, 'ca');
+    mkdirSync(ca);
+    const { certificatePem, keyPem } = await createAuthority();
+    writeFileSync(join(ca, 'ca.crt'), certificatePem);
+    const refusal = (key: string): Promise<string> => {
+      writeFileSync(join(ca, 'ca.key'), key);
+      return openAddressTarget({ address: '127.0.0.1:9', caDir: ca, seed: 1 }).then(
+        () => 'opened',
+        (error: Error) => `${error.name}: ${error.message}`,
+      );
+    };
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const rsa = privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
+    expect(await refusal(rsa)).to.match(/^UsageError: --ca \S+: ca\.key is rsa; it must be Ed25519$/);
+    expect(await refusal('nothing')).to.match(/^UsageError: --ca \S+: ca\.key cannot be read as PEM/);
+    expect(await refusal(keyPem)).to.equal(
+      'UsageError: --address 127.0.0.1:9: refused (tcp): connect ECONNREFUSED 127.0.0.1:9',
+    );
   });
 
   it('says what is wrong with a command that never listens, or listens without TLS', async () => {

@@ -23,8 +23,14 @@ describe('npm run testnet, interrupted', function () {
   after(() => rmSync(temp, { recursive: true, force: true }));
 
   /** Runs the command with a TMPDIR of its own, interrupts it at a moment named by what it says, tells how it ended. */
-  const interrupted = async (words: string[], word: string, thenMs: number, signal: NodeJS.Signals) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'cli/testnet.ts', ...words], {
+  const interrupted = async (
+    words: string[],
+    word: string,
+    thenMs: number,
+    signal: NodeJS.Signals,
+    program = 'cli/testnet.ts',
+  ) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', program, ...words], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, TMPDIR: temp },
@@ -49,7 +55,7 @@ describe('npm run testnet, interrupted', function () {
     return { pid: child.pid!, code, endedBy, afterMs: performance.now() - at, said };
   };
   const left = (): (string | number)[] => {
-    const folders = readdirSync(temp).filter((name) => name.startsWith('cle-testnet'));
+    const folders = readdirSync(temp).filter((name) => name.startsWith('cle-'));
     return [...folders, ...processesWithEnvironment(`TMPDIR=${temp}`)];
   };
   const nothingLeft = async (): Promise<void> => {
@@ -82,6 +88,14 @@ describe('npm run testnet, interrupted', function () {
     it(`leaves nothing when it is killed after "${word}"`, async () => {
       const { endedBy } = await interrupted(smoke(), word, thenMs, 'SIGKILL');
       expect(endedBy).to.equal('SIGKILL');
+      await nothingLeft();
+    });
+  }
+
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    it(`leaves nothing of a benchmark after ${signal}`, async () => {
+      const words = ['--only', 'cold-start', '--out', join(temp, 'bench')];
+      await interrupted(words, '-- cold-start', 1500, signal, 'cli/bench.ts');
       await nothingLeft();
     });
   }

@@ -1,8 +1,8 @@
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { makeOutFolder } from '../out-folder.ts';
+import { makeOutFolder, openOutFolder } from '../out-folder.ts';
 
 describe('the folder of --out', () => {
   let temp: string;
@@ -14,14 +14,46 @@ describe('the folder of --out', () => {
 
   it('is made with those above it, and may be there already', () => {
     const folder = join(temp, 'a', 'b', 'c');
-    makeOutFolder(folder);
-    makeOutFolder(folder);
+    expect(makeOutFolder(folder)).to.equal(true);
+    expect(makeOutFolder(folder)).to.equal(false);
     expect(statSync(folder).isDirectory()).to.equal(true);
   });
 
   it('is refused in one line where it cannot be', () => {
-    for (const folder of [join(temp, 'file'), join(temp, 'file', 'x')])
-      expect(() => makeOutFolder(folder), folder).to.throw(/^--out: .* cannot be made \(ENOTDIR\)$/);
+    expect(() => makeOutFolder(join(temp, 'file'))).to.throw(/^--out: \S+ is a file, not a folder$/);
+    expect(() => makeOutFolder(join(temp, 'file', 'x'))).to.throw(
+      /^--out: \S+ cannot be made: a folder above it is a file$/,
+    );
+  });
+
+  it('keeps nothing of ours from an earlier run, and all that is not ours', () => {
+    const folder = join(temp, 'again');
+    mkdirSync(join(folder, 'logs'), { recursive: true });
+    const files = [
+      'verdict.json',
+      'verdict.json.77.unfinished',
+      'mine.json',
+      'logs/node-5.log',
+      'logs/mine.log',
+    ];
+    for (const name of files) writeFileSync(join(folder, name), '');
+    openOutFolder(folder, { '.': /^verdict\.json$/, logs: /^node-\d+\.log$/, nodes: /^node-\d+$/ });
+    expect(readdirSync(folder).sort()).to.deep.equal(['logs', 'mine.json']);
+    expect(readdirSync(join(folder, 'logs'))).to.deep.equal(['mine.log']);
+  });
+
+  it('goes again if nothing came to lie in it, unless it was there before', () => {
+    const [made, found, used] = ['made', 'found', 'used'].map((name) => join(temp, name));
+    makeOutFolder(found!);
+    for (const folder of [made!, found!, used!]) {
+      const out = openOutFolder(folder, { '.': /^x$/, logs: /^x$/ });
+      makeOutFolder(join(folder, 'logs'));
+      if (folder === used) writeFileSync(join(folder, 'logs', 'x'), '');
+      out.removeIfEmpty();
+    }
+    expect(existsSync(made!)).to.equal(false);
+    expect(readdirSync(found!)).to.deep.equal([]);
+    expect(readdirSync(used!)).to.deep.equal(['logs']);
   });
 
   it('is refused where a parent takes no children, instead of being tried for ever', function () {

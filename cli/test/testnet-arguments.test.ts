@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { UsageError } from '../../harness/usage-error.ts';
-import { readTestnetArguments } from '../testnet-arguments.ts';
+import { type RunArguments, readTestnetArguments } from '../testnet-arguments.ts';
+import { replayLine } from '../testnet-run.ts';
 
 describe('the command line of testnet', () => {
   it('has defaults for everything', () => {
@@ -43,12 +44,27 @@ describe('the command line of testnet', () => {
     expect(readTestnetArguments(['down', '-h'])).to.deep.equal({ kind: 'help' });
   });
 
+  it('is said again so that a shell takes it', () => {
+    const words = ['--scenario', "my scenarios/it's.yaml", '--nodes', '8', '--command', 'node x.js -v'];
+    const asked = readTestnetArguments(words) as RunArguments;
+    expect(replayLine(asked, 'process', 7)).to.equal(
+      `npm run testnet -- --engine process --scenario 'my scenarios/it'\\''s.yaml' --seed 7 --nodes 8 --command 'node x.js -v'`,
+    );
+  });
+
   const mistakes: [string, RegExp][] = [
     ['--node 3', /Unknown option '--node' \(there are --engine --scenario --nodes/],
     ['--nodes', /'--nodes <value>' argument missing/],
     ['--nodes three', /^--nodes three: must be a whole number from 2$/],
     ['--nodes 1', /from 2/],
-    ['--nodes=-4', /from 2/],
+    ['--nodes=-4', /^--nodes -4: must be a whole number from 2$/],
+    ['--nodes -5', /^--nodes -5: must be a whole number from 2$/],
+    ['--seed -1', /^--seed -1: must be a whole number from 0$/],
+    ['--seed=', /^--seed '': must be a whole number from 0$/],
+    ['--seed 1e3', /^--seed 1e3: must be/],
+    ['--nodes --quiet', /^--nodes lacks its value \(there are --engine/],
+    ['--toxiproxy notaurl', /^--toxiproxy notaurl: must be a URL such as/],
+    ['--toxiproxy localhost:8474', /must be a URL/],
     ['--seed 1.5', /^--seed 1\.5: must be a whole number from 0$/],
     ['--keep=yes', /'--keep' does not take an argument/],
     ['--mixed', /--mixed goes with --command/],

@@ -4,6 +4,7 @@
  */
 
 import pico from 'picocolors';
+import { drawsInPlace } from '../../harness/report/terminal.ts';
 import type { CatalogueRow } from '../catalogue.ts';
 import type { Progress } from '../progress.ts';
 import type { Result, Verdict } from '../requirement.ts';
@@ -15,7 +16,9 @@ export interface Terminal {
   /** A line for where no live line can be drawn. */
   progress(line: string): void;
   note(line: string): void;
-  summary(summary: Summary, outDir: string): void;
+  summary(summary: Summary): void;
+  /** The reports lie there. */
+  written(outDir: string): void;
 }
 
 const marks: Record<Verdict, string> = {
@@ -32,7 +35,7 @@ export function openTerminal(
   catalogue: readonly CatalogueRow[],
   quiet: boolean,
 ): Terminal {
-  const live = out.isTTY === true && !quiet;
+  const live = drawsInPlace(out) && !quiet;
   const requirements = new Map(catalogue.map((row) => [row.id, row]));
   const clear = (): void => {
     if (live) out.write('\r\x1b[2K');
@@ -60,12 +63,13 @@ export function openTerminal(
     note: (text) => {
       if (!quiet) line(`  ${pico.dim(text)}`);
     },
-    summary: (summary, outDir) => {
+    summary: (summary) => {
       clear();
       if (!quiet) out.write(`${table(summary.results, requirements)}\n`);
       out.write(failures(summary, requirements));
-      out.write(closing(summary, outDir));
+      out.write(closing(summary));
     },
+    written: (outDir) => void out.write(`  ${outDir}\n`),
   };
 }
 
@@ -111,7 +115,7 @@ function failures(summary: Summary, requirements: ReadonlyMap<string, CatalogueR
   return all.length === 0 ? '' : `\n${all.join('')}`;
 }
 
-function closing(summary: Summary, outDir: string): string {
+function closing(summary: Summary): string {
   const colour = { pass: pico.green, fail: pico.red, inconclusive: pico.magenta }[summary.verdict];
   const counts = Object.entries(summary.counts)
     .filter(([, count]) => count > 0)
@@ -122,7 +126,7 @@ function closing(summary: Summary, outDir: string): string {
     skipped === 0
       ? ''
       : pico.dim(`  ${skipped} rows do not apply to this target (first: ${firstSkipped(summary)})\n`);
-  return `\n${colour(pico.bold(summary.verdict))} ${summary.because}\n  ${counts} · ${(summary.wallMs / 1000).toFixed(1)} s · seed ${summary.seed}${summary.thorough ? ' · thorough' : ''}\n${applicable}  ${outDir}\n`;
+  return `\n${colour(pico.bold(summary.verdict))} ${summary.because}\n  ${counts} · ${(summary.wallMs / 1000).toFixed(1)} s · seed ${summary.seed}${summary.thorough ? ' · thorough' : ''}\n${applicable}`;
 }
 
 function firstSkipped(summary: Summary): string {

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { applyBaseline, fingerprintOf, readBaseline, writeBaseline } from '../baseline.ts';
+import { UsageError } from '../../harness/usage-error.ts';
+import { applyBaseline, fingerprintOf, readBaseline, refuseUnwritable, writeBaseline } from '../baseline.ts';
 import type { Result, Verdict } from '../requirement.ts';
 import { judge } from '../summary.ts';
 
@@ -49,6 +50,21 @@ describe('baseline', () => {
     expect(problem([], entryFor(failing))).to.equal(undefined);
   });
 
+  it('says before a run where none can be written', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
+    try {
+      refuseUnwritable(join(folder, 'new.json'));
+      expect(readdirSync(folder)).to.deep.equal([]);
+      expect(() => refuseUnwritable(join(folder, 'none', 'x.json'))).to.throw(
+        UsageError,
+        /there is no such folder$/,
+      );
+      expect(() => refuseUnwritable(folder)).to.throw(UsageError, /a folder has that name$/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it('writes what it can read again', () => {
     const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
     try {
@@ -79,6 +95,17 @@ describe('run verdict', () => {
       verdict: 'fail',
       because: 'GRT-01 does not hold',
     });
-    expect(judge([{ ...result('GRT-01', 'warn'), level: 'should' }], [], []).verdict).to.equal('pass');
+  });
+
+  it('says of a pass what of it does not pass', () => {
+    expect(judge([{ ...result('GRT-01', 'warn'), level: 'should' }], [], [])).to.deep.equal({
+      verdict: 'pass',
+      because: '0 of 1 judged rows pass; no more than a warning: GRT-01',
+    });
+    const excused = { ...result('GRT-01', 'fail'), excused: 'soon' };
+    expect(judge([excused, result('GRT-02', 'pass')], [], [])).to.deep.equal({
+      verdict: 'pass',
+      because: '1 of 2 judged rows pass; known and excused by the baseline: GRT-01',
+    });
   });
 });

@@ -57,7 +57,6 @@ export async function judged(
     missing: [],
     problems: [],
   });
-  terminal.summary(summary, outDir);
   return summary;
 }
 

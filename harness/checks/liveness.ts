@@ -62,6 +62,9 @@ export function discovery(history: History, measured: Measured): Finding {
     statistic: 'max',
     atLeast: 1,
   });
+  const nodes = new Set(measured.discovery.map(({ node }) => node)).size;
+  const all = history.plan.nodes.length;
+  if (nodes > 0 && nodes < all) found.because += ` Measured on ${nodes} of ${all} nodes.`;
   if (found.verdict !== 'fail') return found;
   const shares = measured.discovery
     .filter(({ value, lookedForMs }) => (value ?? lookedForMs) >= targetMs)
@@ -244,10 +247,6 @@ export function loadAcknowledged(history: History): Finding {
   if (sent.length < planned * 0.8) {
     return finding(id, [], 'unknown', `Only ${sent.length} of ${planned} planned commits were sent.`);
   }
-  return finding(
-    id,
-    [],
-    'pass',
-    `${taken} of ${sent.length} commits were accepted, the others sent to nodes that were just stopped.`,
-  );
+  const others = taken === sent.length ? '' : ', the others sent to nodes that were just stopped';
+  return finding(id, [], 'pass', `${taken} of ${sent.length} commits were accepted${others}.`);
 }

@@ -75,6 +75,8 @@ export function overlayConnected(history: History): Finding {
   const old = tooOld(history);
   if (old !== null) return finding(id, proves, 'unknown', old);
   if (edges === null) return finding(id, proves, 'skipped', noCounters);
+  const planned = history.plan.nodes.length;
+  const ofAll = nodes.length === planned ? '' : ` of ${planned}`;
   const degrees = neighbours(nodes, edges);
   const alone = nodes.filter((node) => degrees.get(node)?.size === 0);
   if (alone.length > 0 && nodes.length > 1) {
@@ -115,7 +117,7 @@ export function overlayConnected(history: History): Finding {
     id,
     proves,
     'pass',
-    `${nodes.length} nodes with ${edges.length} connections are one net, also without any one of them.`,
+    `${nodes.length}${ofAll} nodes, with ${edges.length} connections, are one net, also without any one of them.`,
   );
 }
 

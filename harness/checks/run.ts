@@ -79,15 +79,12 @@ export function wire(history: History): Finding[] {
   });
 }
 
-/** An overloaded host makes missed time targets unknown; if none was missed, it harmed nobody and is only said. */
+/** An overloaded host makes missed time targets unknown; if none was missed, it harmed nobody and is only a warning. */
 export function hostKeptUp(history: History): Finding {
   const { overloaded, because } = history.host;
-  return finding(
-    'host.kept-up',
-    [],
-    'pass',
-    overloaded ? `${because} Missed time targets are therefore held against no node.` : because,
-  );
+  const id = 'host.kept-up';
+  if (!overloaded) return finding(id, [], 'pass', because);
+  return finding(id, [], 'warn', `${because} Missed time targets are therefore held against no node.`);
 }
 
 /** Our own trouble is nobody's failure, and no pass either. */

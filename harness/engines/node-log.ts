@@ -1,10 +1,21 @@
 /**
- * A node's log file: the node writes into it itself (no byte passes through the harness, none is lost when it dies), the
+ * A node's log file: a process writes into it itself (no byte passes through the harness, none is lost when it dies), the
  * harness adds lines marked `[cle-testnet]` and reads the end. Knows no node.
  */
 
-import { appendFileSync, closeSync, fstatSync, ftruncateSync, openSync, readSync, statSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  createWriteStream,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  statSync,
+  type WriteStream,
+} from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
+import { isDiskFull } from '../run-record.ts';
 
 /** As much of the end of a log as is ever looked at. */
 const tailBytes = 64 * 1024;
@@ -16,9 +27,20 @@ export function openLog(file: string): number {
   return openSync(file, 'a', 0o644);
 }
 
-/** A line of the harness's own. */
+/** A line of the harness's own. A disk that is full costs the line, not the run: the end of the run says that it is full. */
 export function remark(file: string, text: string): void {
-  appendFileSync(file, `[cle-testnet] ${new Date().toISOString()} ${text}\n`);
+  try {
+    appendFileSync(file, `[cle-testnet] ${new Date().toISOString()} ${text}\n`);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
+}
+
+/** For what comes to us through a container engine; of a full disk the same holds as for our own lines. */
+export function logStream(file: string): WriteStream {
+  return createWriteStream(file, { flags: 'a' }).on('error', (error) => {
+    if (!isDiskFull(error)) throw error;
+  });
 }
 
 /**

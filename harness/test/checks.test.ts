@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { History } from '../history.ts';
 import { judge } from '../judge.ts';
-import type { Finding } from '../verdict.ts';
+import { exitCode, type Finding } from '../verdict.ts';
 import { addCommit, hashNamed, healthyHistory, lifeOf } from './history-fixture.ts';
 
 const found = (history: History, id: string): Finding => {
@@ -27,6 +27,21 @@ describe('checks', () => {
       'liveness.sync',
       'faults.applied',
     ]);
+  });
+
+  it('say of how many nodes they speak where some are dead', () => {
+    const history = healthyHistory();
+    expect(found(history, 'liveness.discovery').because).to.not.match(/nodes/);
+    expect(found(history, 'overlay.connected').because).to.match(/^6 nodes, with /);
+    Object.assign(history.lives[2]!, {
+      readyAt: null,
+      reachableAt: null,
+      endedAt: 1_500,
+      end: 'failed: exit code 1',
+    });
+    history.peerLists = history.peerLists.filter(({ node }) => node !== 'node-3');
+    expect(found(history, 'liveness.discovery').because).to.match(/ Measured on 5 of 6 nodes\.$/);
+    expect(found(history, 'overlay.connected').because).to.match(/^5 of 6 nodes, with /);
   });
 
   it('say unknown about a run in which nothing happened', () => {
@@ -79,6 +94,8 @@ describe('checks', () => {
   it('do not hold what an overloaded host cannot cause against it', () => {
     const history = healthyHistory();
     overload(history);
+    expect(found(history, 'host.kept-up').verdict).to.equal('warn');
+    expect(exitCode(judge(history).verdict)).to.equal(0);
     history.census[2]!.lacks = [hashNamed('c1'), hashNamed('c2')];
     history.census.forEach((census) => {
       census.lacks = [hashNamed('c1')];
@@ -297,6 +314,7 @@ describe('checks', () => {
 
   it('find refused load and honest peers cut off', () => {
     const history = healthyHistory();
+    expect(found(history, 'load.acknowledged').because).to.equal('20 of 20 commits were accepted.');
     Object.assign(history.commits[4]!, { outcome: 'refused', detail: 'INVALID_SIGNATURE' });
     expect(found(history, 'load.acknowledged').verdict).to.equal('fail');
     history.rebuffs.push({ node: 'node-1', life: 0, at: 9_000, what: 'closed', code: 4400, detail: '' });

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readPerturbation } from '../engines/docker/perturb.ts';
@@ -62,6 +63,38 @@ describe('scenario file', () => {
     expect(line('')).to.match(/^s\.yaml:1: a scenario is a map of keys/);
     expect(line('nodes: {count: 5}\nnodes: {count: 6}\n')).to.match(/^s\.yaml:2: Map keys must be unique/);
     expect(line('nodes: {count: 5\n')).to.match(/^s\.yaml:\d+: /);
+  });
+
+  it('is one document of plain text with finite numbers, and no bomb', () => {
+    expect(line('nodes: {count: 5}\n---\nnodes: {count: 6}\n')).to.equal(
+      's.yaml:2: a second document begins here ("---"); a scenario file holds one',
+    );
+    for (const [written, said] of [
+      ['.inf', 'Infinity'],
+      ['-1e309', '-Infinity'],
+      ['.nan', 'NaN'],
+    ])
+      expect(line(`nodes: {count: 5}\nduration_s: ${written}\n`)).to.equal(
+        `s.yaml:2: duration_s: ${said} is no finite number`,
+      );
+    const rows = [...'bcdefgh'].map(
+      (name, index) => `${name}: &${name} [${`*${'abcdefg'[index]},`.repeat(9)}]`,
+    );
+    expect(line(`a: &a [x,x,x,x,x,x,x,x,x]\n${rows.join('\n')}\n`)).to.match(
+      /^s\.yaml:\d+: more than 100 values stand for aliases/,
+    );
+    expect(line('name: *nobody\n')).to.match(/^s\.yaml:1: Unresolved alias/);
+    const folder = mkdtempSync(join(tmpdir(), 'cle-manifest-'));
+    try {
+      for (const bytes of ['nodes: \u001b[2J', Buffer.from([0x6e, 0xff, 0xfe])]) {
+        writeFileSync(join(folder, 'x.yaml'), bytes);
+        expect(() => readManifest(join(folder, 'x.yaml'))).to.throw(
+          /x\.yaml: not a text file; a scenario is YAML/,
+        );
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('explains faults by their kind', () => {

@@ -56,6 +56,10 @@ export async function dockerObstacle(): Promise<string | null> {
 
 function engineAddress(): { name: string; socket: string | null } {
   const host = process.env.DOCKER_HOST;
+  if (host?.startsWith('ssh:'))
+    throw new UsageError(
+      `DOCKER_HOST ${host}: ssh is not supported; a socket (unix://PATH) or an address (tcp://HOST:PORT) is`,
+    );
   if (host !== undefined && host !== '') return { name: host, socket: null };
   const runtime = process.env.XDG_RUNTIME_DIR;
   const sockets = [

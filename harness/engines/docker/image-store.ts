@@ -46,7 +46,7 @@ export async function present(docker: Docker, ref: string): Promise<string | nul
 
 /** The id of a stranger's image, pulled if it is not here. Throws UsageError with the engine's words where there is none. */
 export async function foreignImage(docker: Docker, ref: string): Promise<OurImage> {
-  const id = await present(docker, ref);
+  const id = await presentByName(docker, ref);
   if (id !== null) return { ref, id, how: 'present' };
   try {
     await pulled(docker, ref);
@@ -54,6 +54,19 @@ export async function foreignImage(docker: Docker, ref: string): Promise<OurImag
     throw new UsageError(`image ${ref} is not here and cannot be pulled: ${(error as Error).message}`);
   }
   return { ref, id: (await present(docker, ref))!, how: 'pulled' };
+}
+
+/** As `present`; UsageError where no image can be called so. */
+async function presentByName(docker: Docker, ref: string): Promise<string | null> {
+  // The client does not even send what no address may contain.
+  if (!/^[\w./:@[\]-]+$/.test(ref))
+    throw new UsageError(`image ${ref}: no name of an image; allowed: NAME[:TAG] or NAME@DIGEST`);
+  try {
+    return await present(docker, ref);
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode !== 400) throw error;
+    throw new UsageError(`image ${ref}: ${reasonOf(error)}`);
+  }
 }
 
 export async function pulled(docker: Docker, ref: string): Promise<void> {

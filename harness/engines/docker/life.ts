@@ -3,7 +3,6 @@
  * proved by the engine's word. What every life is, is in `../life.ts`.
  */
 
-import { createWriteStream } from 'node:fs';
 import { constants } from 'node:os';
 import { finished } from 'node:stream/promises';
 import type Docker from 'dockerode';
@@ -21,6 +20,7 @@ import {
   noteStart,
   within,
 } from '../life.ts';
+import { logStream } from '../node-log.ts';
 import { containerUserText, giveToContainer } from './folder.ts';
 import type { SingleGround } from './single.ts';
 import { startSingle } from './single-container.ts';
@@ -86,8 +86,8 @@ async function attachLog(
   container: Docker.Container,
 ): Promise<{ end: Promise<unknown> }> {
   const stream = await container.attach({ stream: true, stdout: true, stderr: true });
-  const out = createWriteStream(life.logFile, { flags: 'a' });
-  const err = life.stderrFile === null ? out : createWriteStream(life.stderrFile, { flags: 'a' });
+  const out = logStream(life.logFile);
+  const err = life.stderrFile === null ? out : logStream(life.stderrFile);
   life.ground.docker.modem.demuxStream(stream, out, err);
   const end = finished(stream, { writable: false })
     .catch(() => {})

@@ -3,13 +3,12 @@
  * whether it keeps up. Sets no toxics: that is the fault plane's, through its API.
  */
 
-import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { UsageError } from '../../usage-error.ts';
-import { lastLines } from '../node-log.ts';
+import { lastLines, logStream } from '../node-log.ts';
 import { containerUserText } from './folder.ts';
 import type { FleetNetwork } from './network.ts';
 
@@ -135,8 +134,10 @@ async function readLog(
   docker.modem.demuxStream(stream, lines, lines);
   stream.once('end', () => lines.end());
   stream.once('error', () => lines.end());
-  const file = createWriteStream(logFile, { flags: 'a' });
-  lines.pipe(file);
+  const file = logStream(logFile);
+  // Not a pipe: if the disk is full that would hold up the counting too.
+  lines.on('data', (chunk: Buffer) => file.writable && file.write(chunk));
+  lines.once('end', () => file.end());
   createInterface({ input: lines }).on('line', (line) => {
     if (!line.includes('"Accepted client"')) return;
     const { name, client } = JSON.parse(line) as { name: string; client: string };
