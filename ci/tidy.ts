@@ -27,11 +27,6 @@ const arrows: Record<string, readonly string[]> = {
   cli: ['node', 'node/core', 'node/shell', 'harness', 'conformance', 'chaos', 'ci', 'bench'],
 };
 
-/** The simulator is the one part of the harness that holds the core in its hands. */
-const exceptions: readonly { from: string; to: string }[] = [
-  { from: 'harness/engines/sim', to: 'node/core' },
-];
-
 const ambient: readonly RegExp[] = [
   /\bDate\b\s*[.(]/,
   /\bnew Date\b/,
@@ -112,7 +107,6 @@ function importedFile(file: string, line: string): string | null {
 function allowed(from: string, to: string): boolean {
   const [fromArea, toArea] = [areaOf(from), areaOf(to)];
   if (fromArea === toArea) return true;
-  if (exceptions.some((e) => from.startsWith(e.from) && to.startsWith(`${e.to}/`))) return true;
   return (arrows[fromArea] ?? []).includes(toArea);
 }
 

@@ -6,10 +6,11 @@
 import { join, resolve } from 'node:path';
 import pico from 'picocolors';
 import { readBaseline, refuseUnwritable } from '../conformance/baseline.ts';
-import { loadRegister, unquoted } from '../conformance/register.ts';
+import { loadRegister } from '../conformance/register.ts';
 import { openTerminal } from '../conformance/report/terminal.ts';
 import { type RunOptions, runConformance } from '../conformance/run.ts';
 import { type Selection, select } from '../conformance/select.ts';
+import { review } from '../conformance/sentences.ts';
 import { exitCodeOf } from '../conformance/summary.ts';
 import type { Target } from '../conformance/target.ts';
 import { checkAddress, openAddressTarget } from '../conformance/target-address.ts';
@@ -206,7 +207,7 @@ async function list(selection: Selection): Promise<number> {
   const { rows, catalogue, problems } = await loadRegister();
   for (const problem of problems) console.error(pico.red(problem));
   const written = new Map(rows.map((row) => [row.id, row]));
-  const stale = new Set(unquoted(rows));
+  const stale = new Set(review(rows, new Set(catalogue.map((row) => row.id))).unreviewed);
   const chosen =
     selection.only.length > 0 || selection.level !== null ? new Set(select(rows, selection)) : null;
   const lines = catalogue.flatMap((listed) => {

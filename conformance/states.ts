@@ -7,7 +7,7 @@ import { buildCheckpoint, type CheckpointOptions } from '../harness/wire/checkpo
 import type { Connection } from '../harness/wire/connection.ts';
 import { announce, digestRequest, itemRequest, stateSyncRequest } from '../harness/wire/gossip.ts';
 import type { Identity } from '../harness/wire/identity.ts';
-import { type Item, type ItemSet, itemOf, itemSet } from '../harness/wire/items.ts';
+import { type Item, type ItemSet, itemOf } from '../harness/wire/items.ts';
 import { isObject, type JsonObject } from '../harness/wire/json.ts';
 import type { Message } from '../harness/wire/message.ts';
 import { stateRoot } from '../harness/wire/tree.ts';
@@ -161,9 +161,6 @@ export async function untilJudged(bench: Bench, peer: Joined, hash: string): Pro
   await bench.sleep(250, 'a node that would adopt the checkpoint walks its tree');
   await peer.fence();
 }
-
-/** A set of the items. */
-export const setOf = (items: Iterable<Item>): ItemSet => itemSet(items);
 
 /** A checkpoint of `items` whose hash is below (or above) another one. */
 export function checkpointBeside(

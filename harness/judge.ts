@@ -43,8 +43,8 @@ export function judge(history: History): Judgement {
     bypass(history),
     ...wire(history),
     ...faultsApplied(history),
-    hostKeptUp(history),
     harnessSound(history),
   ];
-  return { verdict: merge(findings), findings, measured };
+  // The host is not what is judged: its warning stands beside the verdict, it does not colour it.
+  return { verdict: merge(findings), findings: [...findings, hostKeptUp(history)], measured };
 }

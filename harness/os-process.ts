@@ -1,5 +1,5 @@
 /**
- * What the operating system says about processes: start time, state, group, environment, CPU and memory. Read from /proc on
+ * What the operating system says about processes: start time, state, group, environment and CPU time. Read from /proc on
  * Linux, from `ps` elsewhere. It only looks; who may be ended, and why, is decided by the callers.
  */
 
@@ -115,25 +115,6 @@ export function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean 
   }
 }
 
-/** CPU time so far and memory now. `pssBytes` counts shared pages by share; null where the system does not tell. */
-export interface Usage {
-  cpuMs: number;
-  rssBytes: number;
-  pssBytes: number | null;
-}
-
-export function usageOf(pid: number): Usage | null {
-  if (hasProc) {
-    const stat = statOf(pid);
-    if (stat === null) return null;
-    const memory = memoryOf(pid);
-    return memory === null ? null : { cpuMs: stat.cpuTicks * 10, ...memory };
-  }
-  const [rssKiB, time] = (ps('rss=,time', pid) ?? '').split(/\s+/);
-  if (time === undefined) return null;
-  return { cpuMs: msOfTime(time), rssBytes: Number(rssKiB) * 1024, pssBytes: null };
-}
-
 /** How many files this process may have open (Node raises the soft limit to the hard one at its start); null: not known. */
 export function openFileLimit(): number | null {
   if (!hasProc) return null;
@@ -182,16 +163,6 @@ function msOfTime(time: string): number {
     return sum * perPart + Number(part);
   }, 0);
   return seconds * 1000;
-}
-
-function memoryOf(pid: number): { rssBytes: number; pssBytes: number } | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
-    const kib = (name: string): number => Number(text.match(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm'))?.[1]);
-    return { rssBytes: kib('Rss') * 1024, pssBytes: kib('Pss') * 1024 };
-  } catch {
-    return null;
-  }
 }
 
 function groupExists(group: number): boolean {

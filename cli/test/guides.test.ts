@@ -95,7 +95,7 @@ describe('the guide to pipelines', () => {
         results: [result],
         baselineProblems: [{ id: 'GRT-01', problem: 'stale', because: '' }],
         open: [],
-      crashes: [{ node: 'node-1', how: '', rows: [], logTail: [] }],
+        crashes: [{ node: 'node-1', how: '', rows: [], logTail: [] }],
         wallMs: 1,
         host: {},
       }),

@@ -61,12 +61,14 @@ export const rows: readonly Requirement[] = [
     reading:
       'As acceptor the node is silent until the dialer’s hello, answers with a hello of the same connection_type, then sends its state_summary; as dialer it speaks first, and sends its summary after the answer.',
     mutants: ['handshake-without-summary', 'acceptor-hello-type', 'acceptor-speaks-first', 'dialer-waits'],
-    needs: ['start', 'dial-back'],
+    needs: [],
     durationHintMs: 3_000,
     test: async (bench) => {
+      // Only a node that we start has a reason to dial at a moment that we know.
+      const isOurs = bench.target.abilities.has('start');
       const bootstrap = await bench.puppet('bootstrap');
       const listener = await bootstrap.listen();
-      const node = await bench.node({ bootstrap: [bootstrap.bootstrap] });
+      const node = await bench.node(isOurs ? { bootstrap: [bootstrap.bootstrap] } : {});
       for (const type of ['sync', 'persistent', 'gossip', 'bootstrap'] as const) {
         const puppet = await bench.puppet(`dialer-${type}`);
         const connection = await puppet.mustDial(node);
@@ -91,6 +93,10 @@ export const rows: readonly Requirement[] = [
           fail(`the acceptor began with ${first}, ${second}; expected hello, state_summary`);
         await connection.close();
       }
+      if (!isOurs)
+        return pass(
+          '4 connection types accepted in order; whether it dials in order needs a node started by us',
+        );
       bench.step('waiting for the node to dial its bootstrap node');
       const joined = await listener.nextJoined(10_000);
       await joined.maybe('state_summary', 5_000);

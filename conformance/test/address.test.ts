@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { nodeIdOf } from '../../harness/wire/identity.ts';
 import { createPuppet, mustDial } from '../../harness/wire/puppet.ts';
 import type { Bench } from '../bench.ts';
+import { loadRegister } from '../register.ts';
 import { pass } from '../requirement.ts';
 import { mutantCommand } from '../self/build.ts';
 import type { NodeUnderTest, Target } from '../target.ts';
@@ -124,6 +125,20 @@ describe('an address as target', function () {
       await close();
     }
     expect(await there(address).catch((error: Error) => error.message)).to.match(/ECONNREFUSED/);
+  });
+
+  it('is judged by the half of HSK-01 that needs no start of ours', async () => {
+    const { target, folder, close } = await referenceAt();
+    try {
+      const hello = (await loadRegister()).rows.find(({ id }) => id === 'HSK-01')!;
+      const { results } = await judged([hello], target, folder);
+      expect(results[0]).to.deep.include({
+        verdict: 'pass',
+        because: '4 connection types accepted in order; whether it dials in order needs a node started by us',
+      });
+    } finally {
+      await close();
+    }
   });
 
   it('refuses what cannot be judged', async () => {

@@ -89,9 +89,3 @@ export const differences: readonly Difference[] = [
     why: 'JSON.parse does not tell them apart',
   },
 ];
-
-/** The table as Markdown, for the docs. */
-export function differencesTable(): string {
-  const rows = differences.map((row) => `| ${row.id} | ${row.toxiproxy} | ${row.embedded} | ${row.why} |`);
-  return ['| id | Toxiproxy 2.12.0 | embedded | why |', '|---|---|---|---|', ...rows].join('\n');
-}

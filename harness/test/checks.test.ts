@@ -95,6 +95,7 @@ describe('checks', () => {
     const history = healthyHistory();
     overload(history);
     expect(found(history, 'host.kept-up').verdict).to.equal('warn');
+    expect(judge(history).verdict).to.equal('pass');
     expect(exitCode(judge(history).verdict)).to.equal(0);
     history.census[2]!.lacks = [hashNamed('c1'), hashNamed('c2')];
     history.census.forEach((census) => {

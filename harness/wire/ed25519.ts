@@ -96,12 +96,6 @@ export function verify(publicKey: Uint8Array, message: Uint8Array, signature: Ui
   return verifyExact(publicKey, message, signature);
 }
 
-/** OpenSSL alone, after the key checks. Only for comparing implementations. */
-export function verifyOpenSsl(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  const key = openKey(publicKey);
-  return key !== null && signature.length === 64 && opensslVerify(null, message, key, signature);
-}
-
 const signingKeys = new Map<string, KeyObject>();
 
 /** PKCS#8 DER of a 32-byte seed. */

@@ -4,9 +4,9 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { decodeBase64, encodeBase64 } from './base64.ts';
+import { encodeBase64 } from './base64.ts';
 import { canonicalWithout } from './canonical.ts';
-import { signFast, verify } from './ed25519.ts';
+import { signFast } from './ed25519.ts';
 import type { Identity } from './identity.ts';
 import { isObject, type Json, JsonFloat, type JsonObject } from './json.ts';
 
@@ -114,14 +114,4 @@ export function flippedBit(base64: string, bit = 0): string {
   const bytes = Buffer.from(base64, 'base64');
   bytes[bit >> 3] = bytes[bit >> 3]! ^ (1 << (bit & 7));
   return bytes.toString('base64');
-}
-
-/** Whether `signature` is canonical base64 of 64 bytes that verify (§3.1) with `sender.public_key` over the signing bytes. */
-export function signatureHolds(envelope: JsonObject): boolean {
-  const sender = envelope.sender;
-  if (!isObject(sender)) return false;
-  const publicKey = decodeBase64(sender.public_key);
-  const signature = decodeBase64(envelope.signature);
-  if (publicKey?.length !== 32 || signature?.length !== 64) return false;
-  return verify(publicKey, signingBytes(envelope), signature);
 }

@@ -5,10 +5,12 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { createAuthority, hasStrictForm } from '../authority.ts';
+import { decodeBase64 } from '../base64.ts';
 import { canonical } from '../canonical.ts';
 import { proofOf } from '../certificate.ts';
 import { buildCheckpoint, checkpointHash } from '../checkpoint.ts';
-import { signatureHolds, signatureOver, signingBytes } from '../envelope.ts';
+import { verify } from '../ed25519.ts';
+import { signatureOver, signingBytes } from '../envelope.ts';
 import { freshIdentity, identityFrom, sha256 } from '../identity.ts';
 import { buildItem, commitOfDepth, commitOfSize, itemOf, itemSet, itemSize } from '../items.ts';
 import { depthOf, isObject, type JsonObject, parse } from '../json.ts';
@@ -20,6 +22,16 @@ const object = (text: string): JsonObject => {
   if (!isObject(value)) throw new Error('no object');
   return value;
 };
+
+/** Whether `signature` is canonical base64 of 64 bytes that verify (§3.1) with `sender.public_key` over the signing bytes. */
+function signatureHolds(envelope: JsonObject): boolean {
+  const sender = envelope.sender;
+  if (!isObject(sender)) return false;
+  const publicKey = decodeBase64(sender.public_key);
+  const signature = decodeBase64(envelope.signature);
+  if (publicKey?.length !== 32 || signature?.length !== 64) return false;
+  return verify(publicKey, signingBytes(envelope), signature);
+}
 
 describe('wire: items', () => {
   it('agrees with every worked item', () => {
