@@ -1,6 +1,7 @@
 /**
- * Rejections that nobody waits for: a row may begin something beside its main course and end before that fails. Without a guard one
- * such promise ends the whole run, and a node that hangs up at the right moment could cause it. Knows no row.
+ * Rejections that nobody waits for and exceptions that nobody catches: a row may begin something beside its main course and end before
+ * that fails. Without a guard one such promise ends the whole run, and a node that hangs up at the right moment could cause it; an
+ * exception in a timer Mocha would take for that of a row, whose verdict is not Mocha's. Knows no row.
  */
 
 import { AssertionError } from 'chai';
@@ -21,7 +22,7 @@ export function catchStrays(note: (text: string) => void): Strays {
   const defects: string[] = [];
   // Mocha hands on what it does not know, so that one rejection may come twice.
   const seen = new WeakSet<object>();
-  const onStray = (reason: unknown): void => {
+  const onStray = (reason: unknown, how: string): void => {
     if (typeof reason === 'object' && reason !== null) {
       if (seen.has(reason)) return;
       seen.add(reason);
@@ -33,9 +34,20 @@ export function catchStrays(note: (text: string) => void): Strays {
       note(`after a row was over: ${said}`);
       return;
     }
-    defects.push(`a promise of the suite failed and nobody waited for it: ${said}`);
+    defects.push(`${how}: ${said}`);
     note((reason as Error | null)?.stack ?? said);
   };
-  process.on('unhandledRejection', onStray);
-  return { defects, off: () => process.off('unhandledRejection', onStray) };
+  const onRejection = (reason: unknown): void =>
+    onStray(reason, 'a promise of the suite failed and nobody waited for it');
+  const onException = (error: unknown): void =>
+    onStray(error, 'an exception of the suite was caught by nobody');
+  process.on('unhandledRejection', onRejection);
+  process.on('uncaughtException', onException);
+  return {
+    defects,
+    off() {
+      process.off('unhandledRejection', onRejection);
+      process.off('uncaughtException', onException);
+    },
+  };
 }

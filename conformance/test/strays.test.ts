@@ -45,6 +45,14 @@ describe('rejections that nobody waits for', () => {
     ]);
   });
 
+  it('are a defect too as exceptions in a timer', () => {
+    const { status, said } = run('setTimeout(() => { throw new TypeError("x is null"); }, 1);');
+    expect(status).to.equal(0);
+    expect(JSON.parse(said).defects).to.deep.equal([
+      'an exception of the suite was caught by nobody: x is null',
+    ]);
+  });
+
   it('end the process without the guard: the test can fail', () => {
     expect(run('strays.off(); void Promise.reject(new Error("stray"));').status).to.not.equal(0);
   });

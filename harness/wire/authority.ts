@@ -21,7 +21,7 @@ export const agentUriPrefix = 'urn:cle-net:agent:';
 
 /** How a certificate differs from an honest one. All members optional; none of them: honest. */
 export interface CertificateOptions {
-  /** Unix ms, cut to whole seconds. Default: the CA's notBefore. */
+  /** Unix ms, cut to whole seconds. Default: the CA's notBefore, or 30 days ago where that is earlier (§1 binds no certificate to its CA's days). */
   notBeforeMs?: number;
   /** Unix ms. Default: one year from now. */
   notAfterMs?: number;
@@ -182,7 +182,7 @@ async function issueBy(
     serialNumber: options.serial ?? serialFrom(),
     subject: commonName(identity.agentId),
     issuer: options.issuerName === undefined ? issuer.name : commonName(options.issuerName),
-    notBefore: wholeSeconds(options.notBeforeMs ?? issuer.notBeforeMs),
+    notBefore: wholeSeconds(options.notBeforeMs ?? Math.min(issuer.notBeforeMs, Date.now() - 30 * dayMs)),
     notAfter: wholeSeconds(options.notAfterMs ?? Date.now() + 365 * dayMs),
     publicKey: Buffer.from(certified),
     signingKey: issuer.key,
