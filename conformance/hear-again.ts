@@ -24,8 +24,8 @@ const mostFailures = 12;
 /**
  * What went amiss because something came too late, or while the host had its hands full, is judged once more when all other
  * rows are through (`settled`), and that second hearing counts: beside fifty others even a good node may miss a moment. A failure on
- * a full host that is no matter of time has to pass twice. When the time is over the first hearing stands, also where a second one
- * was under way.
+ * a full host that is no matter of time has to pass twice. When the time is over, what was not heard again stays open, also where
+ * a second hearing was under way.
  */
 export function secondHearing(
   settled: Promise<void>,
@@ -69,8 +69,8 @@ function leftOpen({ result }: JudgedRow): boolean {
   return result.verdict === 'inconclusive' && result.timing === true;
 }
 
-/** Its first verdict stands, and says that it is the first. */
+/** What was to be heard again and could not be is held against nobody: chance or the host may have made the first hearing. */
 function unheard(first: JudgedRow, withinMs: number): JudgedRow {
   const because = `${first.result.because} (no second hearing: the ${withinMs / 1000} s for those were over)`;
-  return { ...first, result: { ...first.result, because } };
+  return { ...first, result: { ...first.result, verdict: 'inconclusive', because } };
 }

@@ -189,7 +189,7 @@ function expectation(row: Requirement, result: Result): TranscriptLine {
 }
 
 /** Wall time for second hearings, beyond the moment at which every row has been heard once. */
-export const hearAgainMs = 120_000;
+export const hearAgainMs = 240_000;
 
 export interface JudgeOptions {
   progress?: Progress;
