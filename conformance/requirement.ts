@@ -133,6 +133,11 @@ export function inconclusive(because: string, ...evidence: unknown[]): never {
   throw new Judged({ verdict: 'inconclusive', because, evidence });
 }
 
+/** Ends the row: by the time at which we looked, right and wrong look the same. The row is judged once more. */
+export function unseen(because: string, ...evidence: unknown[]): never {
+  throw new Judged({ verdict: 'inconclusive', because, evidence, timing: true });
+}
+
 /** Ends the row: something that the row stands on does not work in this node (counts as fail). */
 export function untestable(because: string, ...evidence: unknown[]): never {
   throw new Judged({ verdict: 'untestable', because, evidence });

@@ -25,6 +25,7 @@ export const rows: readonly Requirement[] = [
     needs: ['start', 'instances', 'dial-back'],
     fresh: false,
     durationHintMs: 14_000,
+    limitMs: 115_000,
     cpu: 0.2,
     test: async (bench) => {
       const [node, crowded] = await bench.nodes(2, (index) =>

@@ -68,6 +68,7 @@ export const rows: readonly Requirement[] = [
     mutants: ['routing-unbounded', 'routing-keeps-all-heard-of'],
     needs: ['start'],
     durationHintMs: 6_000,
+    limitMs: 100_000,
     cpu: 0.6,
     thorough: { durationHintMs: 15_000, limitMs: 120_000 },
     test: async (bench) => {

@@ -4,7 +4,7 @@ import type { Connection } from '../../harness/wire/connection.ts';
 import type { Item } from '../../harness/wire/items.ts';
 import { byHash, limited, submit, useUpItems, useUpQueries } from '../limits.ts';
 import type { Puppet } from '../puppet.ts';
-import { fail, late, pass, type Requirement } from '../requirement.ts';
+import { fail, pass, type Requirement, unseen } from '../requirement.ts';
 
 export const rows: readonly Requirement[] = [
   {
@@ -50,24 +50,30 @@ export const rows: readonly Requirement[] = [
         await useUpItems(connection, puppet, 5);
         await useUpQueries(connection, 15);
       });
-      const refused = async (when: string): Promise<Item> =>
-        once(async (connection) => {
-          const item = puppet.commit();
-          const [commit, asked] = [await submit(connection, item), await connection.request('query', byHash)];
-          if (performance.now() > begunAt + 59_900)
-            late(`the host was too slow to look ${when}: ${Math.round(performance.now() - begunAt)} ms`);
-          limited(commit, `commit 11 ${when}`);
-          limited(asked, `query 31 ${when}`);
-          return item;
-        });
+      const tries = async (connection: Connection, when: string): Promise<Item> => {
+        const item = puppet.commit();
+        const [commit, asked] = [await submit(connection, item), await connection.request('query', byHash)];
+        if (performance.now() > begunAt + 59_900)
+          unseen(
+            `what was sent ${when} was answered at ${Math.round(performance.now() - begunAt)} ms, too late`,
+          );
+        limited(commit, `commit 11 ${when}`);
+        limited(asked, `query 31 ${when}`);
+        return item;
+      };
+      const refused = (when: string): Promise<Item> => once((connection) => tries(connection, when));
       for (let i = 0; i < 5; i += 1) await refused('after 20 s');
       await bench.sleep(begunAt + 40_000 - performance.now(), 'the second third of a minute');
       for (let i = 0; i < 3; i += 1) await refused('after 40 s');
-      await bench.sleep(begunAt + 58_500 - performance.now(), 'the end of the minute');
-      await refused('after 58.5 s');
-      // In its last second a wait told in whole seconds would be none.
-      await bench.sleep(begunAt + 59_200 - performance.now(), 'less than a second to go');
-      const tried = await refused('after 59.2 s');
+      await bench.sleep(begunAt + 56_000 - performance.now(), 'the end of the minute');
+      // One connection for both looks: a handshake may take longer than what is left of the minute.
+      const tried = await once(async (connection) => {
+        await bench.sleep(begunAt + 58_500 - performance.now(), 'a second and a half to go');
+        await tries(connection, 'after 58.5 s');
+        // In its last second a wait told in whole seconds would be none.
+        await bench.sleep(begunAt + 59_200 - performance.now(), 'less than a second to go');
+        return tries(connection, 'after 59.2 s');
+      });
       await bench.sleep(firstDoneAt + 61_200 - performance.now(), 'the first five leave the window');
       await once((connection) => reopened(connection, puppet, tried));
       return pass(
