@@ -156,18 +156,13 @@ export async function announced(
   }
 }
 
-/** Announces `announced` and waits for the request that names `items`. */
-export async function requestFor(
-  bench: Bench,
-  from: Joined,
-  items: readonly Item[],
-  announced = items,
-): Promise<Message> {
-  tell(bench, from, { hashes: announced.map(({ hash }) => hash), topic: 'new_commit', ttl: 0 });
+/** Announces items and waits for the first request that names one of them. */
+export async function requestFor(bench: Bench, from: Joined, items: readonly Item[]): Promise<Message> {
+  tell(bench, from, { hashes: items.map(({ hash }) => hash), topic: 'new_commit', ttl: 0 });
   const request = await from.maybe(
     (m) =>
       m.payload?.gossip_type === 'request' &&
-      items.every(({ hash }) => m.payload.item_hashes?.includes?.(hash) === true),
+      items.some(({ hash }) => m.payload.item_hashes?.includes?.(hash) === true),
     8_000,
   );
   return request ?? fail('announced items were not asked for within 8 s');
