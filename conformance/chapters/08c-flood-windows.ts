@@ -39,8 +39,9 @@ export const rows: readonly Requirement[] = [
         await connection.close();
         return result;
       };
-      const begunAt = performance.now();
+      let begunAt = 0;
       await once(async (connection) => {
+        begunAt = performance.now();
         await useUpItems(connection, puppet, 5);
         await useUpQueries(connection, 15);
       });
