@@ -3,7 +3,7 @@
  * node:crypto's X.509 reader; issuing is `authority.ts`.
  */
 
-import { X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import { agentUriPrefix } from './authority.ts';
 
 const serverAuth = '1.3.6.1.5.5.7.3.1';
@@ -18,7 +18,7 @@ export interface Proof {
 export function proofOf(der: Uint8Array, caPem: string, atMs: number = Date.now()): Proof | string {
   try {
     const certificate = new X509Certificate(der);
-    const authority = new X509Certificate(caPem);
+    const authority = authorityOf(caPem);
     if (certificate.issuer !== authority.subject) return `issued by ${JSON.stringify(certificate.issuer)}`;
     if (!certificate.verify(authority.publicKey)) return 'not signed by the CA';
     if (atMs < Date.parse(certificate.validFrom)) return `not valid before ${certificate.validFrom}`;
@@ -41,4 +41,21 @@ export function proofOf(der: Uint8Array, caPem: string, atMs: number = Date.now(
   } catch (error) {
     return `unreadable: ${error instanceof Error ? error.message : String(error)}`;
   }
+}
+
+interface Issuer {
+  caPem: string;
+  subject: string;
+  publicKey: KeyObject;
+}
+
+/** A run has one CA, and some thousand connections whose certificates are held against it. */
+let latest: Issuer | null = null;
+
+function authorityOf(caPem: string): Issuer {
+  if (latest?.caPem !== caPem) {
+    const { subject, publicKey } = new X509Certificate(caPem);
+    latest = { caPem, subject, publicKey };
+  }
+  return latest;
 }

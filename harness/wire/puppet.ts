@@ -10,7 +10,14 @@ import { freshIdentity, type Identity, identityFrom } from './identity.ts';
 import { Unseen } from './inbox.ts';
 import { type ItemSet, itemSet } from './items.ts';
 import { createBook, type MonitorBook } from './monitors.ts';
-import { openTls, type Refused, type TlsSettings, type UpgradeSettings, upgrade } from './transport.ts';
+import {
+  type Credentials,
+  openTls,
+  type Refused,
+  type TlsSettings,
+  type UpgradeSettings,
+  upgrade,
+} from './transport.ts';
 
 export interface Puppet {
   /** For labels only. */
@@ -112,11 +119,17 @@ export async function join(
   throw new Unseen(`${connection.label}: handshake ${describeOutcome(outcome)}`, connection.ended);
 }
 
-/** What the puppet presents in TLS. */
-export function credentialsOf(puppet: Puppet): { keyPem: string; chainPem: string; caPem: string } {
-  return {
+const presented = new WeakMap<Puppet, Credentials>();
+
+/** What the puppet presents in TLS; of one puppet always the same object, so that it is read once. */
+export function credentialsOf(puppet: Puppet): Credentials {
+  const known = presented.get(puppet);
+  if (known !== undefined) return known;
+  const credentials = {
     keyPem: puppet.identity.keyPem,
     chainPem: puppet.certificate.chainPem,
     caPem: puppet.caPem,
   };
+  presented.set(puppet, credentials);
+  return credentials;
 }

@@ -6,6 +6,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type Socket, connect as tcpConnect } from 'node:net';
 import {
+  createSecureContext,
+  type SecureContext,
   type SecureVersion,
   type TLSSocket,
   type ConnectionOptions as TlsConnectionOptions,
@@ -136,13 +138,9 @@ export async function openTls(
   if ('kind' in tcp) return tcp;
   const options: TlsConnectionOptions = {
     socket: tcp,
-    minVersion: settings.minVersion ?? 'TLSv1.3',
-    maxVersion: settings.maxVersion ?? 'TLSv1.3',
-    ciphers: settings.ciphers ?? tlsSuite,
-    ca: credentials.caPem,
+    secureContext: contextOf(credentials, settings),
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
-    ...(settings.anonymous ? {} : { key: credentials.keyPem, cert: credentials.chainPem }),
     ...(settings.session ? { session: settings.session } : {}),
   };
   return new Promise((resolve) => {
@@ -168,6 +166,25 @@ export async function openTls(
     socket.once('error', onError).once('close', onClose);
     socket.once('secureConnect', () => settle({ kind: 'tls', socket, tcp, session: () => ticket }));
   });
+}
+
+/** Of credentials that dial again and again: to read key and certificates costs more than the handshake (0.6 ms). */
+const contexts = new WeakMap<Credentials, SecureContext>();
+
+function contextOf(credentials: Credentials, settings: TlsSettings): SecureContext {
+  const { minVersion, maxVersion, ciphers, anonymous } = settings;
+  const isUsual = [minVersion, maxVersion, ciphers, anonymous].every((setting) => setting === undefined);
+  const known = isUsual ? contexts.get(credentials) : undefined;
+  if (known !== undefined) return known;
+  const made = createSecureContext({
+    minVersion: minVersion ?? 'TLSv1.3',
+    maxVersion: maxVersion ?? 'TLSv1.3',
+    ciphers: ciphers ?? tlsSuite,
+    ca: credentials.caPem,
+    ...(anonymous ? {} : { key: credentials.keyPem, cert: credentials.chainPem }),
+  });
+  if (isUsual) contexts.set(credentials, made);
+  return made;
 }
 
 /** Reads an HTTP head; resolves with it and what followed, or with why there was none. */
