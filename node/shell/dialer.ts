@@ -28,45 +28,55 @@ export interface DialEvents {
 /** Starts a dial; exactly one of the events follows, later than this call, unless it is cancelled. */
 export function dial(address: string, options: DialerOptions, events: DialEvents): { cancel(): void } {
   let over = false;
+  let socket: TLSSocket | undefined;
   let webSocket: WebSocket | undefined;
-  const fail = (reason: string) => {
-    if (over) return;
+  const end = () => {
     over = true;
     clearTimeout(timer);
     webSocket?.terminate();
+    socket?.destroy();
+  };
+  const fail = (reason: string) => {
+    if (over) return;
+    end();
     events.failed(reason);
+  };
+  const onError = (error: Error) => fail(reasonOf(error));
+  const open = (host: string, port: number) => {
+    const raw = openSocket(host, port, options);
+    socket = raw;
+    // A name that nobody has, or a refused connection, is told here before there is an upgrade that could fail.
+    raw.on('error', onError);
+    const upgrading = upgrade(host, port, raw);
+    webSocket = upgrading;
+    upgrading.on('error', onError);
+    upgrading.on('close', () => fail('closed before the upgrade'));
+    upgrading.on('open', () => {
+      const certificate = peerCertificate(raw);
+      if (over) return;
+      if (!certificate || !options.isProof(certificate))
+        return fail("the acceptor's certificate proves no node");
+      if (upgrading.protocol !== SUBPROTOCOL) return fail(`no subprotocol ${SUBPROTOCOL}`);
+      over = true;
+      clearTimeout(timer);
+      upgrading.removeAllListeners('close');
+      raw.off('error', onError);
+      events.upgraded(upgrading, raw, certificate);
+    });
   };
   const timer = setTimeout(() => fail(`no connection within ${options.timeoutMs} ms`), options.timeoutMs);
   const target = parseAddress(address);
-  if (!target || target.port === 0) {
-    setImmediate(fail, 'not an address');
-    return { cancel: () => fail('cancelled') };
-  }
-  try {
-    const socket = openSocket(target.host, target.port, options);
-    webSocket = upgrade(target.host, target.port, socket);
-    webSocket.on('error', (error) => fail(reasonOf(error)));
-    webSocket.on('close', () => fail('closed before the upgrade'));
-    webSocket.on('open', () => {
-      const certificate = peerCertificate(socket);
-      if (over || !webSocket) return;
-      if (!certificate || !options.isProof(certificate))
-        return fail("the acceptor's certificate proves no node");
-      if (webSocket.protocol !== SUBPROTOCOL) return fail(`no subprotocol ${SUBPROTOCOL}`);
-      over = true;
-      clearTimeout(timer);
-      webSocket.removeAllListeners('close');
-      events.upgraded(webSocket, socket, certificate);
-    });
-  } catch (error) {
-    setImmediate(fail, reasonOf(error));
+  if (!target || target.port === 0) setImmediate(fail, 'not an address');
+  else {
+    try {
+      open(target.host, target.port);
+    } catch (error) {
+      setImmediate(fail, reasonOf(error));
+    }
   }
   return {
     cancel() {
-      if (over) return;
-      over = true;
-      clearTimeout(timer);
-      webSocket?.terminate();
+      if (!over) end();
     },
   };
 }
@@ -88,9 +98,11 @@ function openSocket(name: string, port: number, options: DialerOptions): TLSSock
   });
 }
 
+/** The URL names nobody: what peers call an address (`[fe80::1%lo]:9`) need not fit into one. The request says whom it is for. */
 function upgrade(host: string, port: number, socket: TLSSocket): WebSocket {
-  return new WebSocket(`wss://${addressOf({ host, port })}/`, SUBPROTOCOL, {
+  return new WebSocket('wss://cle-net/', SUBPROTOCOL, {
     ...WEB_SOCKET_OPTIONS,
+    headers: { Host: addressOf({ host, port }) },
     createConnection: () => socket,
   });
 }

@@ -32,6 +32,15 @@ onSockets('dialer', (stage) => {
     silent.close();
   });
 
+  it('reports addresses that fit into no URL or that nobody has, whatever a peer made up', async () => {
+    const shell = await stage.start(stage.a);
+    const strange = ['1.2.3.999:80', '[fe80::1%lo]:9', '[::::]:9', 'xn--a:9', 'a..b:9', '_:9', '0x7f.1:9'];
+    strange.forEach((address, dial) => {
+      shell.perform({ kind: 'dial', dial, address });
+    });
+    for (const [dial] of strange.entries()) await shell.input('dial-failed', (input) => input.dial === dial);
+  });
+
   it('refuses a foreign CA from both sides', async () => {
     const foreign = await createTestNet();
     try {
