@@ -49,18 +49,20 @@ export const rows: readonly Requirement[] = [
     quote:
       'Bad entries are skipped, good ones kept; of a longer list the first 50 entries count, good or bad.',
     reading:
-      'Of a list with bad entries between good ones the good ones are dialled, in an answer and after a handshake.',
+      'Of a list with bad entries between good ones, and with addresses that are well formed and lead nowhere, the good ones are dialled, in an answer and after a handshake.',
     mutants: [
       'discovery-stops-at-bad-answer',
       'list-voided-by-bad-entry',
       'list-cut-at-bad-entry',
       'list-bad-ids-taken',
+      'dial-ends-the-node',
     ],
     needs: ['start', 'dial-back'],
     durationHintMs: 4_000,
     limitMs: 75_000,
     test: async (bench) => {
       const [bootstrap, first, second, third, fourth, wrong] = await bench.puppets(6);
+      const nowhere = await bench.puppets(oddAddresses.length, 'nowhere');
       const [firstListens, secondListens, thirdListens, fourthListens] = await Promise.all(
         [first!, second!, third!, fourth!].map((puppet) => puppet.listen()),
       );
@@ -75,7 +77,13 @@ export const rows: readonly Requirement[] = [
       });
       const node = await bench.node({ bootstrap: [bootstrap!.bootstrap] });
       const { connection, request } = await firstRequest(bench, listener);
-      const list = [first!.entry, ...badEntries(wrong!), { ...second!.entry, region: 'eu', weight: 3 }];
+      const odd = oddAddresses.map((address, index) => ({ ...nowhere[index]!.entry, address }));
+      const list = [
+        ...odd,
+        first!.entry,
+        ...badEntries(wrong!),
+        { ...second!.entry, region: 'eu', weight: 3 },
+      ];
       connection.send('peer_exchange', peerExchange(list, request.id));
       await dialled(bench, 'the good entry before the bad ones', firstListens!, 15_000);
       await dialled(bench, 'the good entry after them', secondListens!, 15_000);
@@ -180,6 +188,9 @@ async function discoveryMs(
   );
   return tookMs;
 }
+
+/** Well formed by §5, no names that anybody would ask DNS for, and nobody can be there: a scope in it fits into no URL. */
+const oddAddresses = ['[fe80::1%lo]:9', '[::::]:9'] as const;
 
 /** Entries that a node must skip; those with an address that exists have a node_id of another form. */
 function badEntries(wrong: { nodeId: string; address: string }): Json[] {

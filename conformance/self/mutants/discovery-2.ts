@@ -87,6 +87,14 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['DSC-*', 'PEX-*', 'TOP-*'],
   },
   {
+    id: 'dial-ends-the-node',
+    kills: ['DSC-08'],
+    file: 'node/shell/dialer.ts',
+    find: '    socket = raw;\n',
+    replace: '    new URL(`wss://${addressOf({ host, port })}/`);\n    socket = raw;\n',
+    note: 'ends at an address that has the right form and fits into no URL',
+  },
+  {
     id: 'list-bad-ids-taken',
     kills: ['DSC-08'],
     file,
