@@ -202,7 +202,7 @@ export const mutants: readonly Mutant[] = [
     id: 'glob-backtracks',
     kills: ['DIR-09'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
+    find: '  return matcher(points);',
     replace:
       '  const tried = (p: number, rest: string[]): boolean => {\n    if (p === points.length) return rest.length === 0;\n    if (points[p] === star) {\n      for (let i = 0; i <= rest.length; i++) if (tried(p + 1, rest.slice(i))) return true;\n      return false;\n    }\n    if (rest.length === 0) return false;\n    return (points[p] === questionMark || points[p] === rest[0]!.codePointAt(0)) && tried(p + 1, rest.slice(1));\n  };\n  return (text) => tried(0, Array.from(text));',
     note: 'tries every way in which the stars of a pattern may match',
@@ -211,7 +211,7 @@ export const mutants: readonly Mutant[] = [
     id: 'glob-regex-backtracks',
     kills: ['DIR-09'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
+    find: '  return matcher(points);',
     replace:
       "  const source = Array.from(pattern, (sign) => (sign === '*' ? '.*' : sign === '?' ? '.' : sign.replace(/[.*+?^$()|{}[\\]\\\\/-]/g, '\\\\$&'))).join('');\n  const expression = new RegExp('^' + source + '$', 'us');\n  return (text) => expression.test(text);",
     note: 'makes a regular expression of a pattern',

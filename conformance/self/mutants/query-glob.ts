@@ -18,7 +18,7 @@ export const mutants: readonly Mutant[] = [
     id: 'query-regex',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
+    find: '  return matcher(points);',
     replace:
       "  const source = '^' + pattern.replaceAll('*', '.*').replaceAll('?', '.') + '$';\n  let expression = /$^/u;\n  try {\n    expression = new RegExp(source, 'us');\n  } catch {}\n  return (text) => expression.test(text);",
     note: 'takes a pattern for a regular expression',
@@ -29,7 +29,7 @@ export const mutants: readonly Mutant[] = [
     id: 'query-sets',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
+    find: '  return matcher(points);',
     replace:
       "  const source = Array.from(pattern, (sign) => (sign === '*' ? '.*' : sign === '?' ? '.' : '[]'.includes(sign) ? sign : sign.replace(/[.+^$()|{}\\\\/-]/g, '\\\\$&'))).join('');\n  let expression = /$^/u;\n  try {\n    expression = new RegExp('^' + source + '$', 'us');\n  } catch {}\n  return (text) => expression.test(text);",
     note: 'takes [ab] for a set, as file globs do',
@@ -48,30 +48,25 @@ export const mutants: readonly Mutant[] = [
     id: 'query-part-of-text',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
-    replace: '  const open = [star, ...points, star];\n  return (text) => matches(open, text);',
+    find: '  return matcher(points);',
+    replace: '  return matcher([star, ...points, star]);',
     note: 'finds a pattern anywhere in a context',
   },
   {
     id: 'query-prefix-of-text',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
-    replace: '  const open = [...points, star];\n  return (text) => matches(open, text);',
+    find: '  return matcher(points);',
+    replace: '  return matcher([...points, star]);',
     note: 'finds a pattern at the beginning of a context',
   },
   {
     id: 'query-question-unit',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return point > 0xffff ? 2 : 1;',
-    replace: '  return 1;',
+    find: '    const point = text.codePointAt(at)!;',
+    replace: '    const point = text.charCodeAt(at);',
     also: [
-      {
-        file: glob,
-        find: '    const point = text.codePointAt(at)!;',
-        replace: '    const point = text.charCodeAt(at);',
-      },
       {
         file: glob,
         find: '  const points = Array.from(pattern, (character) => character.codePointAt(0)!);',
@@ -85,44 +80,52 @@ export const mutants: readonly Mutant[] = [
     id: 'query-question-no-line-feed',
     kills: ['DIR-07'],
     file: glob,
-    find: 'wanted === questionMark || wanted === point',
-    replace: '(wanted === questionMark && point !== 10) || wanted === point',
+    find: 'if (piece[i] !== questionMark && piece[i] !== points[from + i]) return false;',
+    replace:
+      'if (piece[i] === questionMark ? points[from + i] === 10 : piece[i] !== points[from + i]) return false;',
+    also: [
+      {
+        file: glob,
+        find: 'masks.get(points[at]!) ?? anywhere;',
+        replace: 'masks.get(points[at]!) ?? (points[at] === 10 ? new Int32Array(words) : anywhere);',
+      },
+    ],
     note: 'does not let ? stand for a line feed',
   },
   {
     id: 'query-question-optional',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
+    find: '  return matcher(points);',
     replace:
-      '  return (text) => matches(points, text) || matches(points.filter((point) => point !== questionMark), text);',
+      '  const [whole, shorter] = [points, points.filter((point) => point !== questionMark)].map(matcher);\n  return (text) => whole!(text) || shorter!(text);',
     note: 'lets ? stand for nothing',
   },
   {
     id: 'query-star-stops-at-slash',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
+    find: '  return matcher(points);',
     replace:
-      '  return (text) => matches(points, text) && (!points.includes(star) || (text.match(/\\//g)?.length ?? 0) <= points.filter((point) => point === 0x2f).length);',
+      '  const isMatch = matcher(points);\n  return (text) => isMatch(text) && (!points.includes(star) || (text.match(/\\//g)?.length ?? 0) <= points.filter((point) => point === 0x2f).length);',
     note: 'does not let * go beyond a slash',
   },
   {
     id: 'query-star-not-empty',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
+    find: '  return matcher(points);',
     replace:
-      '  const full = points.flatMap((point) => (point === star ? [questionMark, star] : [point]));\n  return (text) => matches(full, text);',
+      '  const full = points.flatMap((point) => (point === star ? [questionMark, star] : [point]));\n  return matcher(full);',
     note: 'does not let * stand for nothing',
   },
   {
     id: 'query-backslash-escapes',
     kills: ['DIR-07'],
     file: glob,
-    find: '  return (text) => matches(points, text);',
+    find: '  return matcher(points);',
     replace:
-      "  const escaped = pattern.includes('\\\\*') ? pattern.replaceAll('\\\\*', '*') : null;\n  return (text) => (escaped === null ? matches(points, text) : text === escaped);",
+      "  const escaped = pattern.includes('\\\\*') ? pattern.replaceAll('\\\\*', '*') : null;\n  const isMatch = matcher(points);\n  return (text) => (escaped === null ? isMatch(text) : text === escaped);",
     note: 'takes a backslash before a star for an escape',
   },
   {

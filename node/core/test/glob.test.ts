@@ -65,12 +65,36 @@ describe('the glob of by_context', () => {
     );
   });
 
-  it('takes no more steps than pattern × text', () => {
-    const startedAt = process.cpuUsage();
-    const pattern = `${'*a'.repeat(127)}*b`;
-    expect(matches(pattern, 'a'.repeat(30_000))).to.equal(false);
-    const { user } = process.cpuUsage(startedAt);
-    // 256 × 30 000 steps take some 30 ms; exponential time would take for ever.
-    expect(user / 1000).to.be.lessThan(2000);
+  it('equals the definition for pieces of more points than a word has bits', () => {
+    const longer = fc.array(fc.constantFrom('a', 'a', 'a', '?', 'b'), { minLength: 30, maxLength: 70 });
+    fc.assert(
+      fc.property(longer, fc.array(fc.constantFrom('a', 'a', 'a', 'b'), { maxLength: 90 }), (piece, text) => {
+        const source = piece.map((unit) => (unit === '?' ? '.' : unit)).join('');
+        expect(matches(`*${piece.join('')}*`, text.join(''))).to.equal(
+          new RegExp(source).test(text.join('')),
+        );
+      }),
+      { numRuns: 2000 },
+    );
+    expect(matches(`*${'a'.repeat(33)}*`, `b${'a'.repeat(33)}`)).to.equal(true);
+    expect(matches(`*${'a'.repeat(65)}*`, 'a'.repeat(64))).to.equal(false);
+  });
+
+  it('takes a patterns’ worth of steps for each text at worst, 32 points in one', () => {
+    const text = 'a'.repeat(30_000);
+    const worst = [
+      `*${'a'.repeat(254)}b`,
+      `*${'a'.repeat(253)}b*`,
+      `*${'?'.repeat(200)}b*`,
+      `${'*a'.repeat(127)}*b`,
+    ];
+    for (const pattern of worst) {
+      const isMatch = compileGlob(pattern)!;
+      const startedAt = process.cpuUsage();
+      for (let i = 0; i < 10; i++) expect(isMatch(text)).to.equal(false);
+      const { user } = process.cpuUsage(startedAt);
+      // A step per point of pattern and text takes ten times as long and more.
+      expect(user / 10_000, `${pattern.slice(0, 8)}…, ms per text`).to.be.lessThan(10);
+    }
   });
 });
