@@ -4,23 +4,16 @@
  */
 import { announce } from './announce.ts';
 import { canonical } from './canonical.ts';
-import {
-  type Checkpoint,
-  chainRefusal,
-  cutCheckpoint,
-  inTransit,
-  isBetter,
-  readCheckpoint,
-} from './checkpoint.ts';
+import { type Checkpoint, chainRefusal, cutCheckpoint, inTransit, isBetter } from './checkpoint.ts';
+import { dropOldest, recordKey } from './checkpoint-records.ts';
 import type { Deadline } from './deadlines.ts';
 import { asciiBytes, maxPayloadBytes } from './envelope.ts';
-import { isObject, parse } from './json.ts';
 import { note } from './link.ts';
+import type { Quest } from './quests.ts';
 import { send } from './sending.ts';
 import type { Link, NodeState } from './state.ts';
-import type { Quest } from './state-sync.ts';
-import { statisticsOf } from './statistics.ts';
-import { batchKey, keepRecords, type StoreRecord } from './storing.ts';
+import { type Statistics, statisticsOf } from './statistics.ts';
+import { keepRecords } from './storing.ts';
 import { type TreeView, zeros } from './tree.ts';
 import type { BatchId } from './types.ts';
 
@@ -45,13 +38,16 @@ export interface CheckpointState {
   standsSinceMs: number;
   cutDue: Deadline | null;
   isCutting: boolean;
+  /** Being written down: what their records count on must stay on disk too. */
+  readonly adopting: Set<HeldCheckpoint>;
+  /** Of the roots looked at last: a root says all of its statistics, however often checkpoints over it are made up. */
+  readonly statistics: Map<string, Statistics>;
   /** Checkpoints being fetched, by hash. */
   readonly quests: Map<string, Quest>;
 }
 
-/** "At least the 4 latest checkpoints of a node stay servable with their roots" (§8). */
-const heldLimit = 6;
 const greatestRank = 10;
+const rememberedStatistics = 8;
 /** Of a `state_sync` answer, without the checkpoint. */
 const answerFrameBytes = 200;
 
@@ -64,6 +60,8 @@ export function createCheckpoints(): CheckpointState {
     standsSinceMs: 0,
     cutDue: null,
     isCutting: false,
+    adopting: new Set(),
+    statistics: new Map(),
     quests: new Map(),
   };
 }
@@ -80,6 +78,18 @@ export function viewAt(node: NodeState, root: string): TreeView | null {
   for (const { checkpoint, view } of node.checkpoints.held.values())
     if (checkpoint.stateRoot === root) return view;
   return null;
+}
+
+/** Of exactly the items in the set. Time O(items), unless its root was among the last ones. */
+export function statisticsUnder(node: NodeState, view: TreeView): Statistics {
+  const known = node.checkpoints.statistics;
+  const root = view.root();
+  const found = known.get(root);
+  if (found) return found;
+  const statistics = statisticsOf(node.commits, view);
+  if (known.size >= rememberedStatistics) known.delete(known.keys().next().value!);
+  known.set(root, statistics);
+  return statistics;
 }
 
 export function sendCheckpoint(node: NodeState, link: Link, requestId: string, checkpoint: Checkpoint): void {
@@ -121,7 +131,9 @@ export function adopt(
   const throughBatch = storing.lastBatch;
   const record = `{"absent": ${canonical(absent)}, "checkpoint": ${canonical(checkpoint.object)}, "through": ${throughBatch}}`;
   const held = { checkpoint, view, throughBatch };
+  node.checkpoints.adopting.add(held);
   keepRecords(node, [[recordKey(checkpoint.hash), asciiBytes(record)], ...dropOldest(node)], (stored) => {
+    node.checkpoints.adopting.delete(held);
     if (!stored) {
       storing.recording = wasRecording || node.checkpoints.held.size > 0;
       return then(false);
@@ -141,67 +153,6 @@ function stand(node: NodeState, held: HeldCheckpoint): void {
   const { height, hash } = held.checkpoint;
   note(node, 'info', 'checkpoint', { height, hash, items: held.view.size });
   scheduleCut(node);
-}
-
-/** Room for one more: records to delete of checkpoints, and of batches, that no held one needs. */
-function dropOldest(node: NodeState): StoreRecord[] {
-  const { held } = node.checkpoints;
-  const records: StoreRecord[] = [];
-  while (held.size >= heldLimit) {
-    const oldest = held.keys().next().value!;
-    held.delete(oldest);
-    records.push([recordKey(oldest), null]);
-  }
-  const needed = Math.min(
-    ...Array.from(held.values(), ({ throughBatch }) => throughBatch),
-    node.storing.lastBatch,
-  );
-  const { recorded } = node.storing;
-  let unneeded = 0;
-  while (unneeded < recorded.length && recorded[unneeded]! <= needed) unneeded++;
-  for (const batch of recorded.splice(0, unneeded)) records.push([batchKey(batch), null]);
-  return records;
-}
-
-const recordKey = (hash: string): string => `checkpoint:${hash}`;
-
-/**
- * At start, with all items restored: finds the sets under the checkpoints again. A record that no longer fits what is
- * there is dropped with a note; the items stay.
- */
-export function restoreCheckpoints(node: NodeState, records: Iterable<readonly [string, Uint8Array]>): void {
-  const batches = new Map<BatchId, string>();
-  const found: { checkpoint: Checkpoint; absent: string[]; through: BatchId }[] = [];
-  for (const [key, value] of records) {
-    if (key.startsWith('batch:')) batches.set(Number(key.slice(6)), Buffer.from(value).toString('hex'));
-    if (!key.startsWith('checkpoint:')) continue;
-    const record = parse(Buffer.from(value).toString('latin1'), 64);
-    const checkpoint = isObject(record) ? readCheckpoint(record.checkpoint) : null;
-    if (!isObject(record) || !checkpoint) note(node, 'warn', 'checkpoint-unreadable', { key });
-    else found.push({ checkpoint, absent: record.absent as string[], through: Number(record.through) });
-  }
-  node.storing.recorded.push(...[...batches.keys()].sort((a, b) => a - b));
-  node.storing.lastBatch = Math.max(0, ...batches.keys(), ...found.map(({ through }) => through));
-  const all = node.tree.snapshot();
-  found.sort((a, b) => (isBetter(a.checkpoint, b.checkpoint) ? 1 : -1));
-  for (const { checkpoint, absent, through } of found) {
-    const set = all.fork();
-    for (const hash of absent) set.remove(hash);
-    for (const [batch, hashes] of batches) {
-      if (batch <= through) continue;
-      for (let at = 0; at < hashes.length; at += 64) set.remove(hashes.slice(at, at + 64));
-    }
-    if (set.root() !== checkpoint.stateRoot) {
-      note(node, 'warn', 'checkpoint-without-its-items', {
-        hash: checkpoint.hash,
-        height: checkpoint.height,
-      });
-      continue;
-    }
-    node.checkpoints.held.set(checkpoint.hash, { checkpoint, view: set.snapshot(), throughBatch: through });
-  }
-  node.checkpoints.own = [...node.checkpoints.held.values()].at(-1) ?? null;
-  node.storing.recording = node.checkpoints.held.size > 0;
 }
 
 /** At start, and at the end of a step in which items took effect. */
@@ -264,7 +215,7 @@ function cut(node: NodeState): void {
     // A clock set back must not break the chain.
     timestamp: Math.max(node.world.wallMs() / 1000, previous?.timestamp ?? 0),
     stateRoot: view.root(),
-    statistics: statisticsOf(node.commits, view),
+    statistics: statisticsUnder(node, view),
     publicKey: node.me.publicKey,
     world: node.world,
   });

@@ -53,7 +53,7 @@ export interface CommitIndex {
   order: Row[];
   inOrder: number;
   /** Texts of an item by its 64 digits, for what is not held. */
-  readonly readTexts: (hash: string) => CommitTexts;
+  readonly readTexts: (hash: string) => CommitTexts | null;
 }
 
 export interface CommitTexts {
@@ -63,7 +63,12 @@ export interface CommitTexts {
 
 const texts = (): Texts => ({ numbers: new Map(), list: [] });
 
-/** An empty index. `readTexts` is asked for the long texts of durable items, synchronously. */
+/** A long text that the store could not give back. */
+export class UnreadableText extends Error {
+  override readonly name = 'UnreadableText';
+}
+
+/** An empty index. `readTexts` is asked for the long texts of durable items, synchronously; null: not to be had now. */
 export function createCommitIndex(readTexts: CommitIndex['readTexts']): CommitIndex {
   return {
     size: 0,
@@ -147,18 +152,23 @@ export function hashOfRow(index: CommitIndex, row: Row): string {
   return text;
 }
 
+/** Throws `UnreadableText`. */
 export function contextOfRow(index: CommitIndex, row: Row): string {
   const number = index.context[row]!;
-  return number === onDisk
-    ? index.readTexts(hashOfRow(index, row)).contextSignature
-    : index.contexts.list[number]!;
+  return number === onDisk ? readBack(index, row).contextSignature : index.contexts.list[number]!;
 }
 
+/** Throws `UnreadableText`. */
 export function logicOfRow(index: CommitIndex, row: Row): string {
   const number = index.logic[row]!;
-  return number === onDisk
-    ? index.readTexts(hashOfRow(index, row)).logicSignature
-    : index.logics.list[number]!;
+  return number === onDisk ? readBack(index, row).logicSignature : index.logics.list[number]!;
+}
+
+function readBack(index: CommitIndex, row: Row): CommitTexts {
+  const hash = hashOfRow(index, row);
+  const found = index.readTexts(hash);
+  if (!found) throw new UnreadableText(`item ${hash} cannot be read now`);
+  return found;
 }
 
 export function agentOfRow(index: CommitIndex, row: Row): string {

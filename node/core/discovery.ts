@@ -78,10 +78,9 @@ export function startDiscovery(node: NodeState): void {
 /** No persistent peer is left: all bootstrap nodes are asked again (§5). */
 export function lostEverybody(node: NodeState): void {
   for (const query of node.bootstraps) {
-    if (!query.answered) continue;
     query.answered = false;
     query.delayMs = firstDelayMs;
-    scheduleQuery(node, query);
+    if (!query.active) scheduleQuery(node, query);
   }
 }
 
@@ -119,6 +118,13 @@ export function queryBootstrap(node: NodeState, link: Link, query: BootstrapQuer
     },
     () => end(node, link, 1000, 'no answer'),
   );
+}
+
+/** The dial failed: others are not told of it "if it was dialled since" and did not answer (§5). */
+export function bootstrapFailed(node: NodeState, query: BootstrapQuery): void {
+  const { nodeId, bootstrap } = query;
+  if (node.routing.get(nodeId)?.address === bootstrap.address) node.routing.dialFailed(nodeId);
+  bootstrapEnded(node, query);
 }
 
 /** The dial failed or the connection is gone; asks again unless it answered and there are peers. */

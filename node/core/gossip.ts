@@ -105,7 +105,8 @@ function serve(node: NodeState, link: Link, messageId: string, hashes: readonly 
   for (const hash of hashes) {
     if (!isHeld(node, hash)) continue;
     const bytes = node.world.readItem(hash);
-    if (!bytes) throw new Error(`item ${hash} is in the state and not in the store`);
+    // Held, but not to be had now: neither served nor missing.
+    if (!bytes) continue;
     left -= bytes.length + 2 + hashBytes;
     // The rest is asked for again.
     if (left < 0) break;

@@ -6,19 +6,20 @@ import { createAnnouncing } from './announce.ts';
 import { encodeBase64 } from './base64.ts';
 import { canonical } from './canonical.ts';
 import { CertificateCache, readAuthority } from './certificate.ts';
-import { createCheckpoints, restoreCheckpoints, tendCheckpoints } from './checkpoints.ts';
+import { restoreCheckpoints } from './checkpoint-records.ts';
+import { createCheckpoints, tendCheckpoints } from './checkpoints.ts';
 import { addCommit, createCommitIndex, textsOf } from './commits.ts';
 import { Deadlines } from './deadlines.ts';
 import { createDialing, dialEnded, type Errand, errandEnded, tendDials } from './dialing.ts';
 import { publish } from './direct.ts';
-import { bootstrapEnded, createBootstraps, startDiscovery } from './discovery.ts';
-import { isRefusal } from './error-code.ts';
+import { bootstrapFailed, createBootstraps, startDiscovery } from './discovery.ts';
+import { isRefusal, type Refusal, refuse } from './error-code.ts';
 import { pump } from './fetching.ts';
 import { createFlux } from './flux.ts';
 import { drawConsequences, openLink } from './handshake.ts';
 import { receive, work } from './inbound.ts';
-import { type ItemRules, readItem } from './item.ts';
-import { parse } from './json.ts';
+import { type Item, type ItemRules, readItem } from './item.ts';
+import { JsonError, parse } from './json.ts';
 import { CountLimits } from './limits.ts';
 import { detach, end, note } from './link.ts';
 import { createReconciling } from './reconcile.ts';
@@ -95,9 +96,10 @@ function createState(config: CoreConfig, world: World): NodeState {
     messageIds: new MessageIds(world.random()),
     gossipCache: new GossipCache(parameters.cacheTtlMs, world.random()),
     tree: new PrefixTree(world.sha256),
-    commits: createCommitIndex((hash) =>
-      textsOf(parse(Buffer.from(world.readItem(hash)!).toString('latin1'))),
-    ),
+    commits: createCommitIndex((hash) => {
+      const bytes = world.readItem(hash);
+      return bytes && textsOf(parse(Buffer.from(bytes).toString('latin1')));
+    }),
     storing: createStoring(),
     announcing: createAnnouncing(),
     fetching: createFetching(),
@@ -228,7 +230,7 @@ function settle(node: NodeState): void {
 function dialFailed(node: NodeState, errand: Errand, reason: string): void {
   const target = errand.kind === 'bootstrap' ? errand.query.bootstrap.address : errand.address;
   note(node, 'debug', 'dial-failed', { target, reason });
-  if (errand.kind === 'bootstrap') bootstrapEnded(node, errand.query);
+  if (errand.kind === 'bootstrap') bootstrapFailed(node, errand.query);
   else errandEnded(node, errand.nodeId, false, 0);
 }
 
@@ -243,10 +245,11 @@ function pressed(node: NodeState, link: Link): void {
 
 /** What is on disk was verified before it was written. */
 function start(node: NodeState, restored: Restored): void {
-  for (const bytes of restored.items) {
-    const item = readItem(parse(Buffer.from(bytes).toString('latin1')), node.rules, true);
-    if (isRefusal(item)) {
-      note(node, 'warn', 'stored-item-unreadable', { because: item.because });
+  for (const { hash, bytes } of restored.items) {
+    const item = storedItem(node, bytes);
+    if (isRefusal(item) || item.hash !== hash) {
+      const because = isRefusal(item) ? item.because : 'it is not the item of that hash';
+      note(node, 'warn', 'stored-item-unreadable', { hash, because });
       continue;
     }
     node.tree.add(item.hash);
@@ -263,6 +266,16 @@ function start(node: NodeState, restored: Restored): void {
     items: node.tree.size,
     height: node.checkpoints.own?.checkpoint.height ?? 0,
   });
+}
+
+/** A damaged disk may give back anything; the item comes again from a peer. */
+function storedItem(node: NodeState, bytes: Uint8Array): Item | Refusal {
+  try {
+    return readItem(parse(Buffer.from(bytes).toString('latin1')), node.rules, true);
+  } catch (error) {
+    if (error instanceof JsonError) return refuse('MALFORMED', error.message);
+    throw error;
+  }
 }
 
 /** "SIGTERM: close 1001 to all" (§4). What is being stored is still answered for by the store alone. */

@@ -2,7 +2,15 @@
  * Answers to `query` (§6): which groups of commits match, described in full. It reads the index and changes nothing but
  * its order; limits and signatures were checked before.
  */
-import { agentOfRow, type CommitIndex, contextOfRow, type Group, logicOfRow, rowsOf } from './commits.ts';
+import {
+  agentOfRow,
+  type CommitIndex,
+  contextOfRow,
+  type Group,
+  logicOfRow,
+  rowsOf,
+  UnreadableText,
+} from './commits.ts';
 import { canonicalBytes, maxPayloadBytes } from './envelope.ts';
 import { type Refusal, refuse } from './error-code.ts';
 import { compileGlob } from './glob.ts';
@@ -20,6 +28,15 @@ export function answerQuery(
   payload: JsonObject,
   requestId: string,
 ): JsonObject | Refusal {
+  try {
+    return answerFrom(index, payload, requestId);
+  } catch (error) {
+    if (error instanceof UnreadableText) return refuse('UNAVAILABLE', error.message);
+    throw error;
+  }
+}
+
+function answerFrom(index: CommitIndex, payload: JsonObject, requestId: string): JsonObject | Refusal {
   const { query_type, filters } = payload;
   if (typeof query_type !== 'string' || !isObject(filters))
     return refuse('MALFORMED', 'query_type or filters');

@@ -1,6 +1,6 @@
 /**
  * Getting a checkpoint from peers and answering for one's own (§8 `state_sync`): ask, verify, walk the tree at its root,
- * fetch what lacks, recompute, and only then adopt. It owns the quests for checkpoints under way.
+ * fetch what lacks, recompute, and only then adopt. Which quests there are is `quests.ts`.
  */
 import {
   type Checkpoint,
@@ -10,41 +10,24 @@ import {
   readCheckpoint,
   withRules,
 } from './checkpoint.ts';
-import { adopt, refusalOf, viewAt } from './checkpoints.ts';
+import { adopt, refusalOf, statisticsUnder, viewAt } from './checkpoints.ts';
 import { kept } from './json.ts';
 import { note, pickRandom } from './link.ts';
+import { close, isRefused, openQuest, type Quest, refused } from './quests.ts';
 import { startWalk, type Walk } from './reconcile.ts';
 import { ask } from './requests.ts';
 import type { Link, NodeState } from './state.ts';
-import { statisticsOf } from './statistics.ts';
 import type { TreeView } from './tree.ts';
 import type { JsonObject } from './types.ts';
 import { want } from './wants.ts';
-
-/** One checkpoint on its way to this node. */
-export interface Quest {
-  readonly hash: string;
-  /** Who has it, besides the one that is asked now. */
-  readonly sources: { readonly link: Link; readonly announced: boolean }[];
-  /** Asked now. */
-  link: Link | null;
-  announced: boolean;
-  /** Over all sources: where forwards outrun fetches, each of eight may be asked before it has what it tells of. */
-  unknownAnswers: number;
-  /** Told once it is adopted or given up. */
-  readonly waiters: (() => void)[];
-}
 
 const answerMs = 10_000;
 const retryMs = 250;
 const retries = 3;
 /** "every 10 s a random peer that has `sync` for its latest". */
 const roundMs = 10_000;
-const sourceLimit = 8;
-const questLimit = 16;
-const questsPerPeer = 3;
-const refusedForMs = 60_000;
-const refusedLimit = 256;
+/** How long one source may take for the items while others wait that have them too. */
+const sourceMs = 30_000;
 
 /** Asks a random peer for its latest checkpoint every 10 s, so that forks end in a quiet net too. */
 export function scheduleStateSync(node: NodeState): void {
@@ -91,37 +74,8 @@ export function seek(node: NodeState, link: Link, hash: string, word: Word): voi
   else askNext(node, quest);
 }
 
-/** Null if there is one for this checkpoint already (then the peer is a further source of it) or no place for another. */
-function openQuest(node: NodeState, link: Link, hash: string, announced: boolean): Quest | null {
-  const { quests } = node.checkpoints;
-  const running = quests.get(hash);
-  if (running) {
-    const isThere =
-      running.link?.peer === link.peer || running.sources.some((source) => source.link === link);
-    if (!isThere && running.sources.length < sourceLimit) running.sources.push({ link, announced });
-    return null;
-  }
-  let ofPeer = 0;
-  for (const each of quests.values()) if (each.link?.peer === link.peer) ofPeer++;
-  if (quests.size >= questLimit || ofPeer >= questsPerPeer) return null;
-  const quest: Quest = {
-    hash: kept(hash),
-    sources: [],
-    link: null,
-    announced,
-    unknownAnswers: 0,
-    waiters: [],
-  };
-  quests.set(quest.hash, quest);
-  return quest;
-}
-
-function isRefused(node: NodeState, link: Link, hash: string): boolean {
-  const atMs = link.peer.refusedCheckpoints.get(hash);
-  return atMs !== undefined && node.nowMs - atMs < refusedForMs;
-}
-
 function askNext(node: NodeState, quest: Quest): void {
+  if (quest.over) return;
   const source = quest.sources.shift();
   if (!source) {
     close(node, quest);
@@ -173,6 +127,7 @@ function request(
 
 /** What can be verified without the items, and then the items. */
 function judge(node: NodeState, quest: Quest, link: Link, checkpoint: Checkpoint): void {
+  if (quest.over) return;
   const refusal = refusalOf(node, checkpoint);
   // Not better than what the node stands on by now: nobody's fault.
   if (refusal === 'not better') {
@@ -205,18 +160,30 @@ function gather(node: NodeState, quest: Quest, link: Link, checkpoint: Checkpoin
   let isWalked = false;
   let isOver = false;
   let walk: Walk | null = null;
+  const end = () => {
+    isOver = true;
+    node.deadlines.cancel(due);
+    quest.endWalk = null;
+    if (walk) walk.ended = true;
+  };
   const fail = (why: string, isFault: boolean) => {
     if (isOver) return;
-    isOver = true;
-    if (walk) walk.ended = true;
+    end();
     if (isFault && link.phase === 'open') giveUp(node, quest, link, why);
     else askNext(node, quest);
   };
   const goOn = () => {
     if (isOver || !isWalked || lacking > 0) return;
-    isOver = true;
+    end();
     finish(node, quest, link, checkpoint, set.snapshot());
   };
+  // A source that answers just in time, request by request, keeps the others waiting for hours; what it brought stays.
+  const tooLong = () => {
+    if (quest.sources.length > 0) fail('slow', false);
+    else due = node.deadlines.at(node.nowMs + sourceMs, tooLong);
+  };
+  let due = node.deadlines.at(node.nowMs + sourceMs, tooLong);
+  quest.endWalk = end;
   walk = startWalk(node, {
     link,
     root: checkpoint.stateRoot,
@@ -250,7 +217,7 @@ function finish(node: NodeState, quest: Quest, link: Link, received: Checkpoint,
     giveUp(node, quest, link, 'state_root');
     return;
   }
-  const statistics = statisticsOf(node.commits, view);
+  const statistics = statisticsUnder(node, view);
   const checkpoint = withRules(received, statistics);
   if (checkpointHash(checkpoint.object, node.world.sha256) !== checkpoint.hash) {
     giveUp(node, quest, link, 'hash with the rules computed');
@@ -275,17 +242,7 @@ function finish(node: NodeState, quest: Quest, link: Link, received: Checkpoint,
 
 /** This peer's word is refused; another one is tried. */
 function giveUp(node: NodeState, quest: Quest, link: Link, why: string): void {
-  const { refusedCheckpoints } = link.peer;
-  refusedCheckpoints.delete(quest.hash);
-  refusedCheckpoints.set(quest.hash, node.nowMs);
-  if (refusedCheckpoints.size > refusedLimit)
-    refusedCheckpoints.delete(refusedCheckpoints.keys().next().value!);
+  refused(node, link, quest.hash);
   note(node, 'info', 'checkpoint-refused', { hash: quest.hash, peer: link.peer.nodeId, why });
   askNext(node, quest);
-}
-
-function close(node: NodeState, quest: Quest): void {
-  if (node.checkpoints.quests.get(quest.hash) !== quest) return;
-  node.checkpoints.quests.delete(quest.hash);
-  for (const waiter of quest.waiters) waiter();
 }

@@ -116,7 +116,7 @@ export function whenDurable(node: NodeState, hash: string, waiter: Waiter): void
 export function keepRecords(node: NodeState, records: readonly StoreRecord[], waiter: Waiter): void {
   const batch = gathering(node);
   batch.relaxed = false;
-  batch.records.push(...records);
+  for (const record of records) batch.records.push(record);
   batch.waiters.push(waiter);
 }
 

@@ -82,14 +82,14 @@ export interface World {
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** Lower-case hex SHA-256. Strings are hashed as UTF-8. */
   sha256(data: Uint8Array | string): string;
-  /** A durable item's canonical bytes (with signature) by its 64 hex digits, or null. Synchronous. */
+  /** A durable item's canonical bytes (with signature) by its 64 hex digits; null if the store cannot give it now. Synchronous. */
   readItem(hash: string): Uint8Array | null;
 }
 
 /** What the store holds at start. Items stream in, so that a large state need not fit into memory twice. */
 export interface Restored {
-  /** Canonical bytes of every durable item. */
-  items: Iterable<Uint8Array>;
+  /** Every durable item under the hash it was stored by; the bytes are what the disk gives back. */
+  items: Iterable<StoredItem>;
   /** Canonical bytes of the durable checkpoint records, as the core wrote them with `persist`. */
   records: Iterable<readonly [key: string, value: Uint8Array]>;
 }

@@ -27,7 +27,7 @@ export interface Batch {
 export interface Store {
   /** What is there now. Values are read one by one while the result is iterated. */
   restore(): Promise<Restored>;
-  /** Synchronous. null: not held. `hash`: 64 hex digits. */
+  /** Synchronous. null: not held, or not to be had now. `hash`: 64 hex digits. */
   readItem(hash: string): Uint8Array | null;
   /**
    * Durable when `done(null)` is called; `done(reason)`: nothing of it was taken. What arrives while a synced write is
@@ -168,7 +168,14 @@ function createStore(level: Level, location: string, note: Note): Store {
   return {
     restore: () => restore(level),
     readItem(hash) {
-      return level.status === 'open' ? (level.getSync(ITEM + hash) ?? null) : null;
+      // Closed for a moment while it comes back from a full disk.
+      if (level.status !== 'open') return null;
+      try {
+        return level.getSync(ITEM + hash) ?? null;
+      } catch (error) {
+        note('warn', 'item-unreadable', { hash, reason: causeOf(error).message });
+        return null;
+      }
     },
     persist({ items, records, relaxed }, done) {
       const operations: Operation[] = [];
@@ -205,13 +212,13 @@ async function restore(level: Level): Promise<Restored> {
     const value = level.getSync(key);
     if (value) records.push([key.slice(RECORD.length), value]);
   }
-  return { items: valuesOf(level, itemKeys), records };
+  return { items: itemsOf(level, itemKeys), records };
 }
 
-function* valuesOf(level: Level, keys: readonly string[]): Iterable<Uint8Array> {
+function* itemsOf(level: Level, keys: readonly string[]): Iterable<StoredItem> {
   for (const key of keys) {
-    const value = level.getSync(key, { fillCache: false });
-    if (value) yield value;
+    const bytes = level.getSync(key, { fillCache: false });
+    if (bytes) yield { hash: key.slice(ITEM.length), bytes };
   }
 }
 

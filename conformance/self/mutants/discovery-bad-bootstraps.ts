@@ -119,8 +119,8 @@ export const mutants: readonly Mutant[] = [
     id: 'discovery-not-again-when-alone',
     kills: ['DSC-09'],
     file,
-    find: '    if (!query.answered) continue;\n    query.answered = false;\n',
-    replace: '    if (query.answered) continue;\n    query.answered = false;\n',
+    find: '    query.answered = false;\n    query.delayMs = firstDelayMs;\n',
+    replace: '    if (query.answered) continue;\n    query.delayMs = firstDelayMs;\n',
     also: [
       {
         file,

@@ -8,7 +8,7 @@ const opened =
   '  const level = await openRepairing(location, source, note);\n  reportDropped(location, note);\n';
 const queued =
   '      waiting.push({ operations, relaxed, done });\n      writing ??= Promise.resolve().then(writeGroup);\n';
-const restored = '  for (const bytes of restored.items) {\n';
+const restored = '  for (const { hash, bytes } of restored.items) {\n';
 
 /** A store of one appended text file in place of the database, with its own idea of how to read a torn one. */
 function textStore(read: string): Patch & { also: readonly Patch[] } {
@@ -91,9 +91,9 @@ export const mutants: readonly Mutant[] = [
     kills: ['DUR-01'],
     file: 'node/core/node.ts',
     find: restored,
-    replace: `  const stampOf = (bytes: Uint8Array) => Number(/"timestamp": ([0-9.]+)/.exec(Buffer.from(bytes).toString('latin1'))?.[1]);
+    replace: `  const stampOf = ({ bytes }: { bytes: Uint8Array }) => Number(/"timestamp": ([0-9.]+)/.exec(Buffer.from(bytes).toString('latin1'))?.[1]);
   const all = [...restored.items].sort((a, b) => stampOf(a) - stampOf(b));
-  for (const bytes of all.slice(0, -1)) {
+  for (const { hash, bytes } of all.slice(0, -1)) {
 `,
     note: 'comes back without the item that it took last',
     mayBreak: ['LIF-10', 'DUR-02', 'SYN-*'],
@@ -104,8 +104,8 @@ export const mutants: readonly Mutant[] = [
     kills: ['LIF-10'],
     file: 'node/core/node.ts',
     find: restored,
-    replace: `  const isCommit = (bytes: Uint8Array) => Buffer.from(bytes).includes('"message_type": "commit"');
-  for (const bytes of [...restored.items].filter(isCommit)) {
+    replace: `  const isCommit = ({ bytes }: { bytes: Uint8Array }) => Buffer.from(bytes).includes('"message_type": "commit"');
+  for (const { hash, bytes } of [...restored.items].filter(isCommit)) {
 `,
     note: 'comes back without challenges and confirms',
     mayBreak: ['DUR-*', 'SYN-*', 'CKP-*'],

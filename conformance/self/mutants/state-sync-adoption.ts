@@ -4,6 +4,7 @@ import type { Mutant } from '../mutant.ts';
 
 const form = 'node/core/checkpoint.ts';
 const sync = 'node/core/state-sync.ts';
+const quests = 'node/core/quests.ts';
 const reconcile = 'node/core/reconcile.ts';
 const fetching = 'node/core/fetching.ts';
 const gossip = 'node/core/gossip.ts';
@@ -123,7 +124,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'sync-never-again',
     kills: ['SYN-05'],
-    file: sync,
+    file: quests,
     find: 'node.checkpoints.quests.delete(quest.hash);',
     replace: '',
     note: 'does not take up a checkpoint again whose fetching was broken off',
@@ -186,7 +187,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'state-sync-never',
     kills: ['SYN-09'],
-    file: sync,
+    file: quests,
     find: 'const { quests } = node.checkpoints;',
     replace: 'if (node.nowMs >= 0) return null;\n  const { quests } = node.checkpoints;',
     note: 'adopts no checkpoint of others',
@@ -215,7 +216,7 @@ export const mutants: readonly Mutant[] = [
       'for (const each of node.persistent) if (each.peer !== link.peer && each.peer.refusedCheckpoints.has(hash)) return;\n  if (announced) link.peer.refusedCheckpoints.delete(hash);',
     also: [
       {
-        file: sync,
+        file: quests,
         find: '  const atMs = link.peer.refusedCheckpoints.get(hash);\n',
         replace:
           '  const atMs = node.persistent.map((each) => each.peer.refusedCheckpoints.get(hash)).find((at) => at !== undefined);\n',

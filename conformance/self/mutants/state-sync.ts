@@ -3,6 +3,7 @@
 import type { Mutant } from '../mutant.ts';
 
 const checkpoints = 'node/core/checkpoints.ts';
+const records = 'node/core/checkpoint-records.ts';
 const sync = 'node/core/state-sync.ts';
 const messages = 'node/core/state-sync-messages.ts';
 const answers = 'node/core/digest-answers.ts';
@@ -46,7 +47,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'checkpoints-three-kept',
     kills: ['SYN-01'],
-    file: checkpoints,
+    file: records,
     find: 'const heldLimit = 6;',
     replace: 'const heldLimit = 3;',
     note: 'keeps three checkpoints',
@@ -70,7 +71,7 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'checkpoints-lost-on-restart',
     kills: ['SYN-01'],
-    file: checkpoints,
+    file: records,
     find: "if (!key.startsWith('checkpoint:')) continue;",
     replace: 'continue;',
     note: 'comes back without its checkpoints',

@@ -185,6 +185,46 @@ describe('core checkpoints', () => {
     expect(asked).to.have.length(4);
     expect(stands(node)).to.equal(null);
   });
+
+  it('is kept from no peer’s checkpoint by peers that tell of invented ones and answer nothing', () => {
+    const { net, node, puppets, links } = setUp(25);
+    const author = net.puppet('author');
+    const origin = net.puppet('elsewhere');
+    const honest = withCheckpoint(net, node, 'honest', [author.item('commit')]);
+    for (const [i, link] of links.entries()) {
+      for (let word = 0; word < 2; word++) {
+        const invented = Array.from({ length: 4 }, (_, k) => sha256(`${i} ${word} ${k}`));
+        const from = word === 0 ? puppets[i]! : origin;
+        announce(link, from, 10 + 2 * i + word, invented, { topic: 'checkpoint' });
+      }
+    }
+    honest.announce(1);
+    net.run(2000);
+    expect(stands(node)).to.equal(honest.object.hash);
+    const asked = links.map((link) => link.of('state_sync').length);
+    expect(Math.max(...asked), 'questions to one liar').to.be.at.most(4);
+  });
+
+  it('leaves a source that answers just in time for one that waits', () => {
+    const { net, node } = setUp(0);
+    const author = net.puppet('author');
+    const items = Array.from({ length: 600 }, (_, i) => author.item('commit', { metadata: { i } }));
+    const slow = withCheckpoint(net, node, 'slow', items);
+    const quick = withCheckpoint(net, node, 'quick', items, () => slow.object);
+    const answer = slow.puppet.answer;
+    slow.puppet.answer = (message, link) => {
+      if (message.type !== 'sync_digest') answer(message, link);
+      else net.at(net.nowMs + 9000, () => answer(message, link));
+    };
+    slow.announce(1);
+    net.run(100);
+    quick.announce(2);
+    net.run(20_000);
+    expect(stands(node), 'while the first may still be good').to.equal(null);
+    // Four rounds of questions, nine seconds each, would take it longer.
+    net.run(12_000);
+    expect(stands(node)).to.equal(slow.object.hash);
+  });
 });
 
 function puppetSign(publicKey: Uint8Array, message: Uint8Array): Uint8Array {

@@ -175,6 +175,23 @@ describe('core items', () => {
     expect(say(net, link, canonical(commit))!.payload.status).to.equal('accepted');
   });
 
+  it('says UNAVAILABLE or leaves out what the store cannot give back now, as while it comes back from a full disk', () => {
+    const { net, node, puppet, link } = setUp();
+    const commits = [puppet.item('commit', { context_signature: 'x'.repeat(2000) }), puppet.item('commit')];
+    for (const commit of commits)
+      expect(say(net, link, canonical(commit))!.payload.status).to.equal('accepted');
+    const stored = new Map(node.items);
+    const request = { gossip_type: 'request', topic: 'items', item_hashes: commits.map(hashOf) };
+    const asks = () => link.request('gossip', gossip(puppet, { gossip_id: relayId, ttl: 0, ...request }))!;
+    const filters: JsonObject = { query_type: 'by_context', filters: { context_pattern: 'x*' } };
+    node.items.clear();
+    expect(asks().payload).to.deep.include({ items: [], item_hashes: [], missing: [] });
+    expect(code(link.request('query', filters))).to.equal('UNAVAILABLE');
+    for (const [hash, bytes] of stored) node.items.set(hash, bytes);
+    expect(asks().payload.items).to.have.length(2);
+    expect(link.request('query', filters)!.payload.total_count).to.equal(1);
+  });
+
   it('answers an author whose item came by relay `known`, and only when it is synced', () => {
     const { net, node, puppet, link } = setUp();
     const author = net.puppet('author');

@@ -82,6 +82,30 @@ describe('core in a network', () => {
     expect(nodes[0]!.core.status().items).to.equal(12);
   });
 
+  it('starts on whatever a damaged disk gives back, and gets what it lost from its peers', () => {
+    const net = createNet(9);
+    const nodes = startNet(net, 3, { checkpointIntervalMs: 5000 });
+    net.run(2000);
+    for (let i = 0; i < 6; i++) publish(nodes[0]!, { context_signature: `d${i}` });
+    net.until(() => nodes.every((node) => node.core.status().checkpointHeight > 0), 60_000, 'checkpoint');
+    const [, , damaged] = nodes as [SimNode, SimNode, SimNode];
+    net.kill(damaged);
+    const [first, second, third] = [...damaged.items.keys()] as [string, string, string];
+    damaged.items.set(first, Buffer.from('{"torn'));
+    damaged.items.set(second, Buffer.from('[]'));
+    damaged.items.set(third, damaged.items.get([...damaged.items.keys()][3]!)!);
+    for (const [i, text] of ['{"torn', '[]', '{"absent": 1, "checkpoint": {}, "through": 1}'].entries())
+      damaged.records.set(`checkpoint:${i}`, Buffer.from(text));
+    // As many batches as a node writes between checkpoints that are far apart.
+    const hash = Buffer.alloc(32);
+    for (let batch = 1; batch <= 200_000; batch++) damaged.records.set(`batch:${batch}`, hash);
+    net.restart(damaged);
+    expect(damaged.core.status().items).to.equal(3);
+    expect(damaged.notes.filter((note) => note.event === 'stored-item-unreadable')).to.have.length(3);
+    expect(damaged.notes.filter((note) => note.event === 'checkpoint-unreadable')).to.have.length(3);
+    net.until(() => equal(nodes) && damaged.core.status().items === 6, 30_000, 'the lost items');
+  });
+
   it('restarts with all it acknowledged, and takes part again', () => {
     const net = createNet(5);
     const nodes = startNet(net, 5);

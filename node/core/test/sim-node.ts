@@ -93,7 +93,10 @@ export function createSimNode(wires: Wires, label: string, options: NodeOptions)
       plannedMs = Number.POSITIVE_INFINITY;
       node.feed({
         kind: 'start',
-        restored: { items: [...node.items.values()], records: [...node.records.entries()] },
+        restored: {
+          items: Array.from(node.items, ([hash, bytes]) => ({ hash, bytes })),
+          records: [...node.records.entries()],
+        },
       });
     },
     feed(input) {

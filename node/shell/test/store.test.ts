@@ -48,7 +48,7 @@ describe('shell: store', () => {
       ),
     );
   const held = async (store: Store) =>
-    [...(await store.restore()).items].map((bytes) => Number.parseInt(`${Buffer.from(bytes)}`, 10));
+    [...(await store.restore()).items].map(({ bytes }) => Number.parseInt(`${Buffer.from(bytes)}`, 10));
   const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
   const newest = (ending: string) =>
     readdirSync(join(folder, 'store'))
