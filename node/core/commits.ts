@@ -136,7 +136,7 @@ export function allRows(index: CommitIndex): readonly Row[] {
   return index.order;
 }
 
-export function compareRows(index: CommitIndex, a: Row, b: Row): number {
+function compareRows(index: CommitIndex, a: Row, b: Row): number {
   const { hashes } = index;
   for (let word = 0; word < 8; word++) {
     const difference = hashes[a * 8 + word]! - hashes[b * 8 + word]!;
@@ -146,7 +146,7 @@ export function compareRows(index: CommitIndex, a: Row, b: Row): number {
 }
 
 /** The 64 digits of a row's item hash. */
-export function hashOfRow(index: CommitIndex, row: Row): string {
+function hashOfRow(index: CommitIndex, row: Row): string {
   let text = '';
   for (let word = 0; word < 8; word++) text += index.hashes[row * 8 + word]!.toString(16).padStart(8, '0');
   return text;

@@ -5,7 +5,7 @@
  */
 
 /** §6: a pattern has at most this many code points. */
-export const maxGlobPoints = 256;
+const maxGlobPoints = 256;
 
 const star = 0x2a;
 const questionMark = 0x3f;

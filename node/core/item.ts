@@ -134,7 +134,7 @@ function isWithinDepth(value: Json, depth: number): boolean {
 }
 
 /** The first member of a body that is not as §6 says, or null. */
-export function wrongMember(type: ItemType, payload: JsonObject): string | null {
+function wrongMember(type: ItemType, payload: JsonObject): string | null {
   switch (type) {
     case 'commit':
       if (!isRuleHash(payload.rule_hash)) return 'rule_hash';

@@ -132,12 +132,6 @@ export class ByteBudget {
     return lacking <= 0 ? 0 : (lacking / this.#bytesPerSecond) * 1000;
   }
 
-  /** Is the burst whole again, so that a fresh budget would be the same? */
-  isWhole(nowMs: number): boolean {
-    this.#refill(nowMs);
-    return this.#left >= this.#bytesPerSecond;
-  }
-
   #refill(nowMs: number): void {
     const earned = ((nowMs - this.#countedAtMs) / 1000) * this.#bytesPerSecond;
     this.#left = Math.min(this.#bytesPerSecond, this.#left + earned);

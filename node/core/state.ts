@@ -47,7 +47,7 @@ export interface Link {
   /** A dialled acceptor said `TOO_MANY_PEERS` instead of its hello: one `peer_exchange` may follow (§4). */
   toldFull: boolean;
 
-  /** Monotonic ms of the last text; moves on while this node holds the connection back (§4 heartbeat). */
+  /** Monotonic ms of the last sign of life; moves on while this node holds the connection back (§4 heartbeat). */
   heardAtMs: number;
   readonly holds: Set<Hold>;
   heldSinceMs: number;

@@ -70,7 +70,7 @@ export interface CoreConfig {
 export interface World {
   /** Monotonic ms: windows, deadlines, limits. */
   nowMs(): number;
-  /** The wall clock, Unix ms with a fraction: timestamps (§3). */
+  /** The wall clock, Unix ms: timestamps (§3). */
   wallMs(): number;
   /** Uniform in [0, 1). */
   random(): number;

@@ -69,7 +69,7 @@ const OPTIONAL = ['hosts', 'metrics', 'parameters'];
 type Complain = (key: string, problem: string) => never;
 
 /** The parameters of §10 with their defaults. Shape of the argument: wire names → numbers. */
-export function checkParameters(raw: unknown, complain: Complain): Parameters {
+function checkParameters(raw: unknown, complain: Complain): Parameters {
   const given = raw ?? {};
   if (!isMap(given)) complain('parameters', 'must be a map of names to numbers');
   for (const name of Object.keys(given)) {

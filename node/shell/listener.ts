@@ -81,6 +81,8 @@ export function listen(options: ListenerOptions): Promise<Listener> {
       reject(new ConfigurationError(`${options.source}: listen: ${whyNot(error, options.endpoint)}`));
     });
     server.listen(options.endpoint.port, options.endpoint.host, 511, () => {
+      // An accept that failed for want of descriptors: the next one may succeed.
+      server.on('error', () => {});
       const address = server.address();
       resolve({
         port: typeof address === 'object' && address ? address.port : options.endpoint.port,

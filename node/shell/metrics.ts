@@ -27,6 +27,8 @@ export function serveMetrics(endpoint: Endpoint, core: Core): Promise<{ port: nu
       reject(error);
     });
     server.listen(endpoint.port, endpoint.host, () => {
+      // An accept that failed for want of descriptors: the next one may succeed.
+      server.on('error', () => {});
       const address = server.address();
       resolve({
         port: typeof address === 'object' && address ? address.port : endpoint.port,

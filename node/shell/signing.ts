@@ -40,7 +40,7 @@ export async function loadSigning(only?: 'libsodium' | 'openssl'): Promise<Signi
 }
 
 /** §3.1: a public key that must be refused: y ≥ p, or one of the 8 points of small order in whatever sign. */
-export function isRefusedKey(publicKey: Uint8Array): boolean {
+function isRefusedKey(publicKey: Uint8Array): boolean {
   return publicKey.length !== 32 || isNonCanonicalY(publicKey) || isSmallOrder(publicKey);
 }
 
