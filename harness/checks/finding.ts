@@ -1,6 +1,6 @@
 /**
- * How checks speak: whole sentences with figures, targets that an overloaded host cannot miss, culprits by name. Knows no
- * particular check.
+ * How checks speak: whole sentences with figures, targets that an overloaded host or a harness in trouble cannot miss, culprits by
+ * name. Knows no particular check.
  */
 
 import type { History } from '../history.ts';
@@ -28,6 +28,24 @@ export function listed(history: History, nodes: Iterable<string>, most = 6): str
   const names = [...new Set(nodes)].sort(byNumber).map((node) => described(history, node));
   if (names.length <= most) return names.join(', ');
   return `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+}
+
+/** What the harness itself could not do, in a sentence, or null. */
+export function ownTrouble({ trouble }: History): string | null {
+  const [first, ...more] = trouble;
+  if (first === undefined) return null;
+  return `The harness had trouble of its own: ${first.replace(/\.$/, '')}${more.length > 0 ? ` (and ${more.length} more)` : ''}.`;
+}
+
+/** Why nobody is held to what came late or not at all in this run, or null. */
+export function excuse(history: History): string | null {
+  return history.host.overloaded ? history.host.because : ownTrouble(history);
+}
+
+/** What an excuse covers is no failure, and names no culprit. */
+export function unless(why: string | null, found: Finding): Finding {
+  if (why === null || found.verdict !== 'fail') return found;
+  return finding(found.id, found.proves, 'unknown', `${found.because} ${why}`, found.evidence);
 }
 
 export interface TimeTarget {
@@ -82,8 +100,5 @@ export function judgeTarget(history: History, target: TimeTarget): Finding {
     at: tenths(at),
     ms: value === null ? null : tenths(value),
   }));
-  if (history.host.overloaded) {
-    return finding(id, proves, 'unknown', `${sentence} ${history.host.because}`, evidence);
-  }
-  return finding(id, proves, 'fail', sentence, evidence, blame.culprits);
+  return unless(excuse(history), finding(id, proves, 'fail', sentence, evidence, blame.culprits));
 }

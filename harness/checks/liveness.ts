@@ -9,7 +9,7 @@ import { crowdedOut, isPressed } from '../host.ts';
 import { described, type Measured, type Sample } from '../metrics.ts';
 import type { Obligation } from '../obligations.ts';
 import type { Finding } from '../verdict.ts';
-import { finding, judgeTarget, listed } from './finding.ts';
+import { excuse, finding, judgeTarget, listed, ownTrouble, unless } from './finding.ts';
 
 /** Every node that was started became ready and ended only when it was told to. */
 export function nodesUp(history: History): Finding {
@@ -39,7 +39,7 @@ export function nodesUp(history: History): Finding {
   if (mute.length > 0) {
     const names = [...new Set(mute.map(({ node }) => node))];
     const because = `${listed(history, names)} accepted TLS but never answered an observer with its peers, or no other node ever named it as one.`;
-    return finding(id, [], 'fail', because, names, names);
+    return unless(ownTrouble(history), finding(id, [], 'fail', because, names, names));
   }
   const nodes = new Set(history.lives.map(({ node }) => node)).size;
   return finding(
@@ -187,14 +187,15 @@ export function messageLatency(history: History, measured: Measured): Finding {
       return { node, found: judgeTarget(history, own) };
     })
     .filter(
-      ({ found }) => found.verdict === 'fail' || (found.verdict === 'unknown' && history.host.overloaded),
+      ({ found }) => found.verdict === 'fail' || (found.verdict === 'unknown' && excuse(history) !== null),
     );
   const whole = judgeTarget(history, { ...base, samples: measured.latency });
   const worst = slow[0];
   if (worst === undefined || whole.verdict === 'unknown') return whole;
   const names = slow.map(({ node }) => node);
   const because = `${listed(history, names)} answered too slowly; ${worst.node}: ${worst.found.because}`;
-  return finding(base.id, base.proves, worst.found.verdict, because, worst.found.evidence, names);
+  const { verdict, evidence } = worst.found;
+  return finding(base.id, base.proves, verdict, because, evidence, verdict === 'fail' ? names : []);
 }
 
 /**
@@ -239,10 +240,9 @@ export function loadAcknowledged(history: History): Finding {
     const nodes = [...new Set(refused.map(({ node }) => node))];
     const first = refused[0]!;
     const because = `${listed(history, nodes)} did not take ${refused.length} of ${sent.length} commits of honest agents within the limits; first: ${first.outcome} (${first.detail}).`;
-    // A refusal is the node's own doing; that no answer came may be the host's.
-    if (history.host.overloaded && refused.every(({ outcome }) => outcome === 'unanswered'))
-      return finding(id, [], 'unknown', `${because} ${history.host.because}`, refused);
-    return finding(id, [], 'fail', because, refused, nodes);
+    // A refusal is the node's own doing; that no answer came may be the host's or ours.
+    const silent = refused.every(({ outcome }) => outcome === 'unanswered');
+    return unless(silent ? excuse(history) : null, finding(id, [], 'fail', because, refused, nodes));
   }
   if (sent.length < planned * 0.8) {
     return finding(id, [], 'unknown', `Only ${sent.length} of ${planned} planned commits were sent.`);

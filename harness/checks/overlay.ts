@@ -5,7 +5,7 @@
 
 import { type History, livesAtEnd } from '../history.ts';
 import type { Finding } from '../verdict.ts';
-import { finding, listed } from './finding.ts';
+import { finding, listed, ownTrouble, unless } from './finding.ts';
 
 /** A pair counts as connected if it was in each of so many samples in a row: short-lived connections come and go. */
 const samplesNeeded = 3;
@@ -67,8 +67,13 @@ export function unreachable(
   return rest.filter((node) => !reached.has(node));
 }
 
-/** §2.1: "Network remains connected through multiple paths": also without any one node. */
+/** A link on which a fault of ours stayed in force may be why the net is in parts. */
 export function overlayConnected(history: History): Finding {
+  return unless(ownTrouble(history), connectedAtEnd(history));
+}
+
+/** §2.1: "Network remains connected through multiple paths": also without any one node. */
+function connectedAtEnd(history: History): Finding {
   const [id, proves] = ['overlay.connected', ['TOP-05']];
   const edges = overlayAtEnd(history);
   const nodes = livesAtEnd(history).map(({ node }) => node);

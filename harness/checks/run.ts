@@ -5,7 +5,7 @@
 
 import type { History } from '../history.ts';
 import type { Finding } from '../verdict.ts';
-import { finding, listed } from './finding.ts';
+import { finding, listed, ownTrouble } from './finding.ts';
 
 /** Each planned fault has a receipt, or a reason why it was skipped. */
 export function faultsApplied(history: History): Finding[] {
@@ -87,10 +87,10 @@ export function hostKeptUp(history: History): Finding {
   return finding(id, [], 'warn', `${because} Missed time targets are therefore held against no node.`);
 }
 
-/** Our own trouble is nobody's failure, and no pass either. */
+/** Our own trouble is nobody's failure (`excuse`), and no pass either. */
 export function harnessSound(history: History): Finding {
-  if (history.trouble.length === 0)
-    return finding('harness.sound', [], 'pass', 'The harness had no trouble of its own.');
-  const more = history.trouble.length > 1 ? ` (and ${history.trouble.length - 1} more)` : '';
-  return finding('harness.sound', [], 'unknown', `${history.trouble[0]}${more}`, history.trouble);
+  const trouble = ownTrouble(history);
+  return trouble === null
+    ? finding('harness.sound', [], 'pass', 'The harness had no trouble of its own.')
+    : finding('harness.sound', [], 'unknown', trouble, history.trouble);
 }

@@ -8,7 +8,7 @@ import type { History } from '../history.ts';
 import { described } from '../metrics.ts';
 import { acceptedCommits, goneWithTheirDisks, sightingKey } from '../obligations.ts';
 import type { Finding } from '../verdict.ts';
-import { finding, listed } from './finding.ts';
+import { excuse, finding, listed, unless } from './finding.ts';
 
 /** Nothing acknowledged is lost: not by the node that acknowledged it, over any restart, and not by the net. */
 export function durability(history: History): Finding {
@@ -166,12 +166,12 @@ export function noHonestCutOff(history: History): Finding {
     const nodes = [...new Set(unfair.map(({ node }) => node))];
     const first = unfair[0]!;
     const because = `${listed(history, nodes)} turned honest observers away ${unfair.length} times; first: ${described(history, first.node)}, ${first.what}${first.code === null ? '' : ` ${first.code}`} ${first.detail}.`;
-    // A refusal in words or by code is the node's own doing; that nothing came in time may be the host's.
+    // A refusal in words or by code is the node's own doing; that nothing came in time may be the host's or ours.
     const deliberate = unfair.some(({ what, code }) => what === 'error' || (code ?? 0) >= 4000);
-    if (history.host.overloaded && !deliberate) {
-      return finding(id, proves, 'unknown', `${because} ${history.host.because}`, unfair);
-    }
-    return finding(id, proves, 'fail', because, unfair, nodes);
+    return unless(
+      deliberate ? null : excuse(history),
+      finding(id, proves, 'fail', because, unfair, nodes),
+    );
   }
   const attacked = history.adversaries.length > 0 ? ', also while others attacked' : '';
   const because = `${asked} requests of honest observers were answered and none of their connections was ended${attacked}.`;

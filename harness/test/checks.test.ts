@@ -91,6 +91,53 @@ describe('checks', () => {
     expect(finding.culprits).to.equal(undefined);
   });
 
+  const spoiled = (): History => {
+    const history = healthyHistory();
+    addCommit(history, 'late', 'node-1', 5_000, 12_000);
+    for (const trip of history.roundTrips) if (trip.node === 'node-2') trip.ms = 900;
+    Object.assign(history.commits[4]!, { outcome: 'unanswered', detail: 'no answer' });
+    history.rebuffs.push({ node: 'node-3', life: 0, at: 9_000, what: 'silence', code: null, detail: '' });
+    for (const sample of history.linkSamples)
+      sample.links = sample.links.filter(({ from, to }) => from !== 'node-4' && to !== 'node-4');
+    for (const list of history.peerLists) list.peers = list.peers.filter((peer) => peer !== 'node-5');
+    return history;
+  };
+  const excusable = [
+    'nodes.up',
+    'liveness.convergence',
+    'latency.message',
+    'load.acknowledged',
+    'safety.no-honest-cut-off',
+    'overlay.connected',
+  ];
+
+  it('hold what came late or not at all against nobody when the harness had trouble, and name the trouble', () => {
+    const history = spoiled();
+    for (const id of excusable) expect(found(history, id).verdict, id).to.equal('fail');
+    history.trouble.push('Links could not be counted: the Toxiproxy container is frozen', 'and more.');
+    for (const id of excusable) {
+      const { verdict, because, culprits } = found(history, id);
+      expect(verdict, id).to.equal('unknown');
+      expect(because, id).to.match(/trouble of its own: Links could not .* is frozen \(and 1 more\)\.$/);
+      expect(culprits, id).to.equal(undefined);
+    }
+    history.linkSamples = [];
+    expect(exitCode(judge(history).verdict)).to.equal(3);
+  });
+
+  it('do not excuse by trouble of the harness what it cannot cause', () => {
+    const history = healthyHistory();
+    history.trouble.push('made up');
+    expect(exitCode(judge(history).verdict)).to.equal(3);
+    history.census.find(({ node }) => node === 'node-2')!.lacks = [hashNamed('c1')];
+    Object.assign(history.commits[4]!, { outcome: 'refused', detail: 'INVALID_SIGNATURE' });
+    history.rebuffs.push({ node: 'node-1', life: 0, at: 9_000, what: 'closed', code: 4400, detail: '' });
+    history.violations.push({ row: 'SIG-01', node: 'node-3', at: 1, detail: 'made up' });
+    for (const id of ['safety.durability', 'load.acknowledged', 'safety.no-honest-cut-off', 'wire.SIG-01'])
+      expect(found(history, id).verdict, id).to.equal('fail');
+    expect(exitCode(judge(history).verdict)).to.equal(1);
+  });
+
   it('do not hold what an overloaded host cannot cause against it', () => {
     const history = healthyHistory();
     overload(history);
