@@ -161,6 +161,29 @@ contract('bytes', (stage) => {
     expect((await end).how).to.equal('end');
   });
 
+  for (const timeout of [0, 20_000]) {
+    it(`timeout ${timeout} passes the end of its stream at once, and ends the other one`, async () => {
+      let seen: (how: string) => void = () => {};
+      const ended = new Promise<string>((resolve) => {
+        seen = resolve;
+      });
+      const far = await listen((socket) => {
+        socket.resume();
+        socket.on('end', () => seen('end'));
+      });
+      const proxy = { name: 'hole', listen: '127.0.0.1:0', upstream: far.address };
+      const { listen: address } = await stage.client.create(proxy);
+      const attributes = { timeout };
+      await stage.client.addToxic('hole', { name: 't', type: 'timeout', stream: 'upstream', attributes });
+      const socket = await dial(address);
+      const heard = hear(socket, 5000);
+      socket.end('lost');
+      expect(await Promise.race([ended, sleep(5000, 'open')])).to.equal('end');
+      expect((await heard).how).to.equal('end');
+      await far.close();
+    });
+  }
+
   it('timeout ends a silent connection, and starts anew with each chunk', async () => {
     await stage.toxic('timeout', { timeout: 400 }, 'upstream');
     const socket = await dial(stage.address);

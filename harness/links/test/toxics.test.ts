@@ -202,14 +202,19 @@ describe('toxics on a virtual clock', () => {
     expect(taken.out).to.have.length(1);
   });
 
-  it('timeout: drops, closes after silence, and when taken out', () => {
+  it('timeout: drops, closes after silence, at the end, and when taken out', () => {
     const bench = benchOf('timeout', { timeout: 100 });
     bench.push('abc');
     bench.pass(80);
     bench.push('de');
-    bench.stage.end();
     bench.pass(500);
     expect([bench.out, bench.discarded()]).to.deep.equal([['180:close'], 5]);
+    const ended = benchOf('timeout', { timeout: 100 });
+    ended.push('abc');
+    ended.pass(30);
+    ended.stage.end();
+    ended.pass(500);
+    expect([ended.out, ended.discarded()]).to.deep.equal([['30:close'], 3]);
     const forever = benchOf('timeout', { timeout: 0 });
     forever.push('abc');
     forever.pass(1e9);

@@ -1,6 +1,6 @@
 /**
- * A black hole: data and the end of the stream vanish. Ends the connection after `timeout` ms without data, with 0 never;
- * taking the toxic out ends it too, because bytes are missing (all as Toxiproxy).
+ * A black hole: data vanishes. Ends the connection after `timeout` ms without data, with 0 never, and at once when the sender ends
+ * it; taking the toxic out ends it too, because bytes are missing (all as Toxiproxy).
  */
 
 import type { Due } from '../due.ts';
@@ -21,18 +21,19 @@ export const timeout: ToxicKind = {
       restart();
     };
     update(attributes);
+    const close = (): void => {
+      site.cancel(due);
+      site.close();
+    };
     return {
       push(chunk) {
         site.discard(chunk.length);
         restart();
       },
-      end: () => {},
+      end: close,
       queued: () => 0,
       update,
-      drain() {
-        site.cancel(due);
-        site.close();
-      },
+      drain: close,
       stop: () => site.cancel(due),
     };
   },
