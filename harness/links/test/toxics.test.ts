@@ -1,11 +1,17 @@
 /** Each toxic's stage on a virtual clock: exact instants, order, nothing lost, the end passed on once. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { rng } from '../../rng.ts';
 import type { Due } from '../due.ts';
 import { toxicKinds } from '../toxics/table.ts';
 import type { Attributes, Stage, StageSite } from '../toxics/toxic.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 interface Bench {
   stage: Stage;
@@ -184,6 +190,32 @@ describe('toxics on a virtual clock', () => {
     empty.stage.drain();
     expect(empty.out).to.deep.equal(['0:end']);
   });
+
+  for (const [type, attributes] of [
+    ['bandwidth', { rate: 100 }],
+    ['slicer', { average_size: 10_000, size_variation: 0, delay: 110_000 }],
+    ['latency', { latency: 200, jitter: 0 }],
+  ] as const) {
+    it(`${type}: lets go of what it has passed, also where it never runs empty`, async () => {
+      const passed: WeakRef<Buffer>[] = [];
+      const bench = benchOf(type, attributes);
+      const feed = (): void => {
+        for (let n = 0; n < 40; n += 1) {
+          const chunk = Buffer.alloc(10_000, 'x');
+          passed.push(new WeakRef(chunk));
+          bench.stage.push(chunk);
+          if (n > 0) bench.pass(100);
+        }
+      };
+      feed();
+      expect(bench.stage.queued()).to.be.within(1, 6);
+      // A reference that was just made is kept until the end of the turn.
+      await sleep(5);
+      collectGarbage();
+      const alive = passed.filter((chunk) => chunk.deref() !== undefined).length;
+      expect(alive).to.be.at.most(bench.stage.queued() + 2);
+    });
+  }
 
   it('slow_close: only the end waits', () => {
     const bench = benchOf('slow_close', { delay: 300 });

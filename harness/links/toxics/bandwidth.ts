@@ -4,6 +4,7 @@
  */
 
 import type { Due } from '../due.ts';
+import { chunkQueue } from './chunk-queue.ts';
 import { type Attributes, attribute, type Stage, type StageSite, type ToxicKind } from './toxic.ts';
 
 const pieceMs = 100;
@@ -12,27 +13,24 @@ export const bandwidth: ToxicKind = {
   type: 'bandwidth',
   attributes: ['rate'],
   start(site: StageSite, attributes: Attributes): Stage {
-    let chunks: Buffer[] = [];
-    let head = 0;
+    const held = chunkQueue();
     let holdsEnd = false;
     /** Bytes per millisecond, which is what a rate in kB/s is. */
     let rate = attribute(attributes, 'rate');
     /** When the line has sent what went before. */
     let freeAt = 0;
 
-    const pieceBytes = (): number => Math.min(chunks[head]!.length, rate * pieceMs);
+    const pieceBytes = (): number => Math.min(held.first().length, rate * pieceMs);
 
     const next = (): void => {
       if (rate <= 0) {
         site.cancel(due);
         return;
       }
-      if (head < chunks.length) {
+      if (held.length > 0) {
         site.wake(due, freeAt + pieceBytes() / rate);
         return;
       }
-      chunks = [];
-      head = 0;
       if (holdsEnd) site.next.end();
       holdsEnd = false;
     };
@@ -40,37 +38,30 @@ export const bandwidth: ToxicKind = {
     const passPiece = (): void => {
       const bytes = pieceBytes();
       freeAt += bytes / rate;
-      const chunk = chunks[head]!;
-      if (bytes === chunk.length) {
-        head += 1;
-        site.next.push(chunk);
-      } else {
-        chunks[head] = chunk.subarray(bytes);
-        site.next.push(chunk.subarray(0, bytes));
-      }
+      site.next.push(held.take(bytes));
     };
 
     const due: Due = {
       at: 0,
       slot: -1,
       run(nowMs) {
-        while (head < chunks.length && freeAt + pieceBytes() / rate <= nowMs) passPiece();
+        while (held.length > 0 && freeAt + pieceBytes() / rate <= nowMs) passPiece();
         next();
       },
     };
 
     return {
       push(chunk) {
-        chunks.push(chunk);
-        if (chunks.length > head + 1) return;
+        held.push(chunk);
+        if (held.length > 1) return;
         freeAt = Math.max(freeAt, site.now());
         next();
       },
       end() {
-        if (head === chunks.length && rate > 0) site.next.end();
+        if (held.length === 0 && rate > 0) site.next.end();
         else holdsEnd = true;
       },
-      queued: () => chunks.length - head,
+      queued: () => held.length,
       update(changed) {
         rate = attribute(changed, 'rate');
         freeAt = site.now();
@@ -78,10 +69,7 @@ export const bandwidth: ToxicKind = {
       },
       drain() {
         site.cancel(due);
-        const rest = chunks.slice(head);
-        chunks = [];
-        head = 0;
-        for (const chunk of rest) site.next.push(chunk);
+        for (const chunk of held.takeAll()) site.next.push(chunk);
         if (holdsEnd) site.next.end();
       },
       stop() {

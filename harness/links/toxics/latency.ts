@@ -7,12 +7,15 @@ import type { Due } from '../due.ts';
 import { type Attributes, attribute, type Stage, type StageSite, type ToxicKind } from './toxic.ts';
 
 interface Waiting {
+  /** Empty once it has left: its place may stand for a while. */
   chunk: Buffer;
   cameAt: number;
   /** The chunk's own number in [−1, 1), kept so that an update does not draw again. */
   spread: number;
   dueAt: number;
 }
+
+const gone = Buffer.alloc(0);
 
 export const latency: ToxicKind = {
   type: 'latency',
@@ -33,7 +36,9 @@ export const latency: ToxicKind = {
 
     const release = (untilMs: number): void => {
       while (head < waiting.length && waiting[head]!.dueAt <= untilMs) {
-        const { chunk } = waiting[head]!;
+        const entry = waiting[head]!;
+        const { chunk } = entry;
+        entry.chunk = gone;
         head += 1;
         site.next.push(chunk);
       }

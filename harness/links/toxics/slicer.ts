@@ -4,6 +4,7 @@
  */
 
 import type { Due } from '../due.ts';
+import { chunkQueue } from './chunk-queue.ts';
 import { type Attributes, attribute, type Stage, type StageSite, type ToxicKind } from './toxic.ts';
 
 /** How soon a full receiver is tried again, ms. */
@@ -15,8 +16,7 @@ export const slicer: ToxicKind = {
   type: 'slicer',
   attributes: ['average_size', 'size_variation', 'delay'],
   start(site: StageSite, attributes: Attributes): Stage {
-    let chunks: Buffer[] = [];
-    let head = 0;
+    const held = chunkQueue();
     let holdsEnd = false;
     let current = attributes;
     /** When the wait after the last piece is over. */
@@ -29,29 +29,19 @@ export const slicer: ToxicKind = {
     };
 
     const passPiece = (): void => {
-      const chunk = chunks[head]!;
-      const bytes = pieceBytes();
       freeAt += Math.max(0, attribute(current, 'delay')) / 1000;
-      if (bytes >= chunk.length) head += 1;
-      else chunks[head] = chunk.subarray(bytes);
-      site.next.push(bytes >= chunk.length ? chunk : chunk.subarray(0, bytes));
+      site.next.push(held.take(pieceBytes()));
     };
 
     const pass = (nowMs: number): void => {
-      for (
-        let n = 0;
-        n < piecesPerTurn && head < chunks.length && freeAt <= nowMs && !site.blocked();
-        n += 1
-      ) {
+      for (let n = 0; n < piecesPerTurn && held.length > 0 && freeAt <= nowMs && !site.blocked(); n += 1) {
         passPiece();
       }
-      if (head < chunks.length) {
+      if (held.length > 0) {
         const busy = freeAt <= nowMs;
         site.wake(due, busy ? nowMs + (site.blocked() ? retryMs : 0.01) : freeAt);
         return;
       }
-      chunks = [];
-      head = 0;
       if (holdsEnd) site.next.end();
       holdsEnd = false;
     };
@@ -60,26 +50,23 @@ export const slicer: ToxicKind = {
 
     return {
       push(chunk) {
-        chunks.push(chunk);
-        if (chunks.length > head + 1) return;
+        held.push(chunk);
+        if (held.length > 1) return;
         const nowMs = site.now();
         freeAt = Math.max(freeAt, nowMs);
         pass(nowMs);
       },
       end() {
-        if (head === chunks.length) site.next.end();
+        if (held.length === 0) site.next.end();
         else holdsEnd = true;
       },
-      queued: () => chunks.length - head,
+      queued: () => held.length,
       update(changed) {
         current = changed;
       },
       drain() {
         site.cancel(due);
-        const rest = chunks.slice(head);
-        chunks = [];
-        head = 0;
-        for (const chunk of rest) site.next.push(chunk);
+        for (const chunk of held.takeAll()) site.next.push(chunk);
         if (holdsEnd) site.next.end();
       },
       stop: () => site.cancel(due),
