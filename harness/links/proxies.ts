@@ -91,6 +91,18 @@ export function createProxies(ground: Ground): Proxies {
     return proxy;
   };
 
+  /** What cannot be made leaves the old one there, stopped and with its toxics. */
+  const replace = async (known: LinkProxy, request: ProxyRequest): Promise<LinkProxy> => {
+    byName.delete(request.name);
+    await known.stop();
+    try {
+      return await insert(request);
+    } catch (error) {
+      if (!byName.has(request.name)) byName.set(request.name, known);
+      throw error;
+    }
+  };
+
   const take = (name: string): LinkProxy => {
     const proxy = byName.get(name);
     if (proxy === undefined) throw new ApiError(404, 'proxy not found');
@@ -118,11 +130,7 @@ export function createProxies(ground: Ground): Proxies {
           done(known);
           continue;
         }
-        if (known !== undefined) {
-          byName.delete(request.name);
-          await known.stop();
-        }
-        done(await insert(request));
+        done(known === undefined ? await insert(request) : await replace(known, request));
       }
     },
     async reset() {

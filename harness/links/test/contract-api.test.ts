@@ -150,6 +150,16 @@ contract('API', (stage) => {
     expect(await stage.call('POST', '/populate', '[]')).to.include({ status: 201, text: '{"proxies":null}' });
   });
 
+  it('populates: what cannot take the place of a proxy leaves it there, disabled, with its toxics', async () => {
+    await stage.toxic('noop', {});
+    const body = [{ name: 'p', upstream: 'y:1', listen: stage.echo.address }];
+    expect((await stage.call('POST', '/populate', JSON.stringify(body))).status).to.equal(500);
+    const { toxics, ...left } = await stage.client.proxy('p');
+    expect(left).to.deep.include({ listen: stage.address, upstream: stage.echo.address, enabled: false });
+    expect(toxics.map(({ name }) => name)).to.deep.equal(['noop_downstream']);
+    expect((await stage.client.setEnabled('p', true)).enabled).to.equal(true);
+  });
+
   it('resets: all enabled, no toxics', async () => {
     await stage.toxic('latency', { latency: 5 });
     await stage.client.setEnabled('p', false);
