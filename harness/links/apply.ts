@@ -92,7 +92,11 @@ export function applier(ground: Ground, inTurn: InTurn): FaultPlane['apply'] {
     return {
       receipt,
       cure() {
-        cured ??= cure();
+        cured ??= cure().catch((error: unknown) => {
+          // It is in force still, and may be lifted at a second try.
+          cured = null;
+          throw error;
+        });
         return cured;
       },
     };

@@ -1,6 +1,9 @@
 /**
  * Proof that a fault is in force, or gone. Two witnesses: a few of the links are probed from outside, with the byte counters
  * read before and after; and the server is asked what it has set on each of them. Sets nothing.
+ *
+ * `evidence.proved` of a receipt: true, false where what was seen or listed speaks against it, null where nothing could be learnt;
+ * `evidence.unproved` then says why, where that is our own doing.
  */
 
 import type { Receipt } from '../engine.ts';
@@ -59,7 +62,8 @@ export function sampleOf<T>(links: readonly T[]): T[] {
 interface Sighting {
   link: string;
   expected: Expectation['outcome'];
-  seen: ProbeResult['outcome'];
+  /** null: the dialler gave no answer. */
+  seen: ProbeResult['outcome'] | null;
   roundTripMs?: number;
   closeMs?: number;
   firstPieceBytes?: number;
@@ -67,6 +71,8 @@ interface Sighting {
   passedBytes?: number | null;
   /** null: what was seen would be the same without the change, or nobody listens behind the link. */
   proved: boolean | null;
+  /** Why the dialler gave none. */
+  because?: string;
 }
 
 interface Look {
@@ -96,12 +102,13 @@ function judgeShape({ change }: Look, result: ProbeResult): boolean | null {
   if (fault.kind === 'slow-close') {
     const seenMs = result.closeMs ?? longestCloseMs;
     const delayed = seenMs >= Math.min(fault.delayMs, longestCloseMs) - 1;
-    return delayed !== cured;
+    // A late close after a cure may be a busy host.
+    return cured ? (delayed ? null : true) : delayed;
   }
   if (fault.kind === 'slice' && streamsOf(fault).includes('back')) {
-    // Pieces may arrive together, so that only a small one says something.
+    // Pieces may arrive together, and an answer may be no larger than a piece.
     const small = result.firstPieceBytes <= fault.bytes;
-    return small ? !cured : cured ? true : null;
+    return small === cured ? null : true;
   }
   return null;
 }
@@ -110,7 +117,9 @@ function judgeAnswer(look: Look, result: ProbeResult): boolean | null {
   const { struck, free, change } = look;
   // Nobody behind the link: a reset or an end without an answer says nothing about the fault.
   if (result.outcome === 'reset' || result.outcome === 'ended') return null;
-  if (result.roundTripMs === null) return false;
+  if (result.outcome === 'refused') return false;
+  // Whoever is to answer may be slow or stand still.
+  if (result.roundTripMs === null) return null;
   if (struck.outcome !== 'answered') return true;
   const shape = judgeShape(look, result);
   if (shape !== null || free.outcome !== 'answered') return shape;
@@ -129,6 +138,8 @@ function waitFor(expected: Expectation): number {
 function judge(look: Look, expected: Expectation, result: ProbeResult, sighting: Sighting): boolean | null {
   if (look.struck.outcome === look.free.outcome && expected.outcome !== 'answered') return null;
   if (expected.outcome === 'answered') return judgeAnswer(look, result);
+  // Neither taken in nor refused: a dialler that is starved.
+  if (result.outcome === 'silent' && !result.connected) return null;
   if (expected.outcome === 'silent') {
     if (!result.connected || result.outcome === 'reset' || result.outcome === 'ended') return null;
     if ((sighting.passedBytes ?? 0) > 0) return false;
@@ -149,12 +160,15 @@ async function lookAt(
   const look = { change, struck, free };
   const expected = change.cured ? free : struck;
   const before = await prover.counters(link.name);
-  const result = await dialler.probe({
+  const asked = dialler.probe({
     address: link.listen,
     hello: prover.hello,
     waitMs: waitFor(expected),
     ...(change.fault.kind === 'slow-close' ? { awaitCloseMs: longestCloseMs } : {}),
   });
+  const result = await asked.catch((error: unknown) => reasonOf(error));
+  if (typeof result === 'string')
+    return { link: link.name, expected: expected.outcome, seen: null, proved: null, because: result };
   if (result.connected) link.countProbe();
   const sighting: Sighting = {
     link: link.name,
@@ -208,11 +222,22 @@ async function watchTraffic(
   };
 }
 
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /**
  * Probes a sample of the links and asks the server about all of them. `evidence.proved`: nothing that was seen speaks
- * against it, and bytes on the links (`by` traffic) or, where they cannot tell, the server's own list says so.
+ * against it, and bytes on the links (`by` traffic) or, where they cannot tell, the server's own list says so. Never rejects: what
+ * is in force has to be lifted whether or not it could be proved.
  */
 export async function prove(links: readonly ProbedLink[], prover: Prover, change: Change): Promise<Receipt> {
+  return witnessed(links, prover, change).catch((error: unknown) => ({
+    at: change.at,
+    what: change.what,
+    evidence: { proved: null, unproved: reasonOf(error), links: links.length },
+  }));
+}
+
+async function witnessed(links: readonly ProbedLink[], prover: Prover, change: Change): Promise<Receipt> {
   const trafficSince = await watchTraffic(links, prover, change);
   const { dialler } = prover;
   const [listed, ...probes] = await Promise.all([

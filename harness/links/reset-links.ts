@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Receipt } from '../engine.ts';
 import type { HeldConnection, LinkDialler } from './probe.ts';
 import { type ProbedLink, sampleOf } from './receipts.ts';
-import type { ToxicSettings, ToxiproxyClient } from './toxiproxy-client.ts';
+import { type ProxyChange, type ToxicSettings, type ToxiproxyClient, ToxiproxyError } from './toxiproxy-client.ts';
 
 /** How long the server may take to end a held connection, ms. */
 const withinMs = 2000;
@@ -42,6 +42,22 @@ async function hold(dialler: LinkDialler, links: readonly ProbedLink[]): Promise
   return held;
 }
 
+/** What was set for a moment must not stay: in one call or, where that fails, each link by itself as long as anybody answers. */
+async function undo(client: ToxiproxyClient, changes: readonly ProxyChange[]): Promise<void> {
+  try {
+    await client.change(changes);
+  } catch {
+    const failures: unknown[] = [];
+    for (const change of changes) {
+      await client.change([change]).catch((error: unknown) => failures.push(error));
+      const [failure] = failures.slice(-1);
+      if (failure instanceof ToxiproxyError && failure.status === 0) break;
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+/** When the server had taken it. Whatever fails on the way, the links are as they were. */
 async function strike(
   client: ToxiproxyClient,
   links: readonly ProbedLink[],
@@ -52,16 +68,24 @@ async function strike(
   const bounded = (): Promise<unknown> =>
     Promise.race([Promise.all(held.map(({ ended }) => ended)), sleep(withinMs, null, { ref: false })]);
   if (!(await client.version()).superset) {
-    await client.change(names.map((name) => ({ name, enabled: false })));
-    const at = performance.now();
-    await client.change(names.map((name) => ({ name, enabled: true })));
-    return at;
+    try {
+      await client.change(names.map((name) => ({ name, enabled: false })));
+      return performance.now();
+    } finally {
+      await undo(
+        client,
+        names.map((name) => ({ name, enabled: true })),
+      );
+    }
   }
   const toxics = resetToxics(label);
   await client.change(names.map((name) => ({ name, add: toxics })));
   const at = performance.now();
   await bounded();
-  await client.change(names.map((name) => ({ name, remove: toxics.map((toxic) => toxic.name) })));
+  await undo(
+    client,
+    names.map((name) => ({ name, remove: toxics.map((toxic) => toxic.name) })),
+  );
   return at;
 }
 
@@ -84,11 +108,13 @@ export async function resetLinks(
       return { link, how };
     }),
   );
+  // With nothing to hold nothing was learnt.
+  const proved = endings.length === 0 ? null : endings.every(({ how }) => how !== 'still open');
   return {
     at,
     what,
     evidence: {
-      proved: endings.length > 0 && endings.every(({ how }) => how !== 'still open'),
+      proved,
       links: links.length,
       held: endings,
     },
