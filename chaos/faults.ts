@@ -1,16 +1,18 @@
 /**
  * Faults with receipts and cures. `obstacle` is the one place that decides whether a fault can be done here; `runFault` does one
- * from its beginning to its cure and writes down both proofs. Knows abilities, no engine.
+ * from its beginning to its cure and writes down both proofs, or undoes what took effect of one that fails half way. Knows abilities,
+ * no engine; how a node is taken down is in `outages.ts`.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ability, Receipt } from '../harness/engine.ts';
-import type { FaultRecord } from '../harness/history.ts';
-import type { AppliedLinkFault, LinkFault, Pair } from '../harness/links/fault-plane.ts';
+import type { Ability } from '../harness/engine.ts';
+import { doubtOf, type FaultRecord } from '../harness/history.ts';
+import type { LinkFault, Pair } from '../harness/links/fault-plane.ts';
 import type { PlannedFault } from '../harness/plan.ts';
 import { runAdversary } from './adversaries.ts';
-import { bringUp, type Ground, lifeEnds, nodeNamed } from './ground.ts';
-import { pairsAcross, pairsOf, severingOf } from './severing.ts';
+import { type Ground, type InForce, type Lifts, nodeNamed, proof } from './ground.ts';
+import { changed, outage, perturbed } from './outages.ts';
+import { pairsAcross, severingOf } from './severing.ts';
 
 /** What an engine must be able to do for this fault. */
 export function needs(fault: PlannedFault): Ability[] {
@@ -45,13 +47,6 @@ function absent(fault: PlannedFault, { recorder }: Ground): string | null {
   const life = name === null ? null : recorder.life(name);
   if (name === null || (life !== null && life.readyAt !== null && life.endedAt === null)) return null;
   return `${name} was not up`;
-}
-
-/** A fault in force. */
-interface InForce {
-  receipt: { what: string; evidence: Record<string, unknown> };
-  /** Resolves when it is over and the path works again; `null` for `at`: it never will. */
-  cure(): Promise<{ what: string; evidence: Record<string, unknown>; at: number | null }>;
 }
 
 export function labelOf(fault: PlannedFault): string {
@@ -102,24 +97,58 @@ export async function runFault(fault: PlannedFault, ground: Ground, loadAt: numb
     recorder.now(),
   );
   if (severing !== null) recorder.history.severings.push(severing);
+  const lifts: Lifts = [];
   try {
-    const inForce = await apply(fault, ground);
+    const inForce = await apply(fault, ground, lifts);
     record.receipt = inForce.receipt;
     record.appliedAt = recorder.now();
     tell('applied', inForce.receipt.what);
+    doubted(ground, record, inForce.receipt);
     await until(loadAt + fault.atMs + fault.forMs, ground.signal);
+    // Everything is being stopped, which undoes it all.
+    if (ground.signal.aborted) return;
     const { at, ...cure } = await inForce.cure();
     record.cure = cure;
     record.curedAt = at ?? recorder.now();
     if (severing !== null) severing.until = at;
     tell('cured', cure.what);
+    doubted(ground, record, cure);
   } catch (error) {
     if (ground.signal.aborted) return;
     record.outcome = 'failed';
-    record.because = error instanceof Error ? error.message : String(error);
-    if (severing !== null) severing.until ??= null;
+    record.because = reasonOf(error);
     tell('failed', record.because);
     recorder.trouble(`Fault ${fault.id} (${label}): ${record.because}`);
+    const at = await liftAll(lifts, ground, record);
+    if (record.appliedAt !== null) record.curedAt = at;
+    if (severing !== null) severing.until = at;
+  }
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What is not proved may be otherwise than everybody is judged by. */
+function doubted({ recorder }: Ground, { id, label }: FaultRecord, receipt: InForce['receipt']): void {
+  const doubt = doubtOf(receipt);
+  if (doubt !== null) recorder.trouble(`Fault ${id} (${label}): ${doubt}`);
+}
+
+/** Undoes, last first, what took effect of a fault that goes no further; when the path worked again, null: nobody knows. */
+async function liftAll(lifts: Lifts, ground: Ground, record: FaultRecord): Promise<number | null> {
+  const { recorder } = ground;
+  if (lifts.length === 0) return null;
+  try {
+    let at: number | null = recorder.now();
+    for (const lift of lifts.toReversed()) {
+      const worksAt = await lift();
+      at = at === null || worksAt === null ? null : Math.max(at, worksAt);
+    }
+    record.cure = { what: 'undone, without a receipt', evidence: {} };
+    return at;
+  } catch (error) {
+    if (!ground.signal.aborted)
+      recorder.trouble(`Fault ${record.id} (${record.label}) could not be undone: ${reasonOf(error)}`);
+    return null;
   }
 }
 
@@ -128,27 +157,33 @@ async function until(instant: number, signal: AbortSignal): Promise<void> {
   if (left > 0) await delay(left, undefined, { signal }).catch(() => {});
 }
 
-function apply(fault: PlannedFault, ground: Ground): Promise<InForce> {
+function apply(fault: PlannedFault, ground: Ground, lifts: Lifts): Promise<InForce> {
   switch (fault.kind) {
     case 'partition':
-      return onLinks(ground, pairsAcross(fault.groups), { kind: 'cut' });
+      return onLinks(ground, lifts, pairsAcross(fault.groups), { kind: 'cut' });
     case 'link':
-      return onLinks(ground, fault.pairs, fault.fault);
+      return onLinks(ground, lifts, fault.pairs, fault.fault);
     case 'kill':
     case 'restart':
     case 'wipe':
-      return outage(fault, ground);
+      return outage(fault, ground, lifts);
     case 'pause':
-      return pause(fault.node, ground);
+      return pause(fault.node, ground, lifts);
     case 'engine':
-      return perturb(fault, ground);
+      return fault.ability === 'unplug' ? unplug(fault, ground) : changed(fault, ground, lifts);
     case 'adversary':
       return adversary(fault, ground);
   }
 }
 
-async function onLinks(ground: Ground, pairs: readonly Pair[], effect: LinkFault): Promise<InForce> {
+async function onLinks(
+  ground: Ground,
+  lifts: Lifts,
+  pairs: readonly Pair[],
+  effect: LinkFault,
+): Promise<InForce> {
   const applied = await ground.testnet.links.apply(pairs, effect);
+  lifts.push(async () => ground.recorder.at((await applied.cure()).at));
   return {
     receipt: proof(applied.receipt),
     async cure() {
@@ -158,13 +193,12 @@ async function onLinks(ground: Ground, pairs: readonly Pair[], effect: LinkFault
   };
 }
 
-const proof = ({ what, evidence }: Receipt): { what: string; evidence: Record<string, unknown> } => ({
-  what,
-  evidence,
-});
-
-async function pause(name: string, ground: Ground): Promise<InForce> {
+async function pause(name: string, ground: Ground, lifts: Lifts): Promise<InForce> {
   const node = nodeNamed(ground, name);
+  lifts.push(async () => {
+    if (node.state === 'paused') await node.resume();
+    return ground.recorder.now();
+  });
   const receipt = await node.pause();
   return {
     receipt: proof(receipt),
@@ -175,119 +209,13 @@ async function pause(name: string, ground: Ground): Promise<InForce> {
   };
 }
 
-/** Commits that a node acknowledges while nobody can hear it, right before it is killed. */
-const witnesses = 3;
-
-/** Takes the node's links down, has it acknowledge what only its own disk will know, and ends it. */
-async function takeDown(
-  name: string,
-  ground: Ground,
-  how: 'kill' | 'terminate',
-  witnessed: boolean,
-): Promise<{ links: AppliedLinkFault | null; receipt: Receipt }> {
-  const { recorder, observers } = ground;
-  const node = nodeNamed(ground, name);
-  // Its links first, so that no proxy dials a dead address, and nothing it acknowledges from now on can leave it.
-  const links = await cutOff(name, ground);
-  if (witnessed && links !== null) {
-    await Promise.all(Array.from({ length: witnesses }, () => observers.commit(name, 'witness')));
-  }
-  observers.expectEnd(name);
-  const receipt = how === 'terminate' ? await node.terminate() : await node.kill();
-  lifeEnds(ground, name, how === 'terminate' ? 'terminated' : 'killed', recorder.at(receipt.at));
-  return { links, receipt };
-}
-
-/** null where an engine has no links to take down. */
-async function cutOff(name: string, { abilities, testnet, plan }: Ground): Promise<AppliedLinkFault | null> {
-  if (!abilities.has('links')) return null;
-  const names = plan.nodes.map((node) => node.name);
-  return testnet.links.apply(pairsOf(name, names), { kind: 'down' });
-}
-
-/** Starts it again and has its links back; the cure of everything that stopped it. */
-async function bringBack(
-  name: string,
-  ground: Ground,
-  wiped: boolean,
-  links: AppliedLinkFault | null,
-): Promise<{ what: string; evidence: Record<string, unknown>; at: number | null }> {
-  const { recorder } = ground;
-  const { reachableAt } = await bringUp(ground, name, wiped, async () => {
-    const cured = await links?.cure();
-    return cured === undefined ? 0 : recorder.at(cured.at);
-  });
-  const life = recorder.history.lives.findLast((one) => one.node === name)!;
-  const what = reachableAt === null ? `${name} did not come back: ${life.end}` : `${name} accepts TLS again`;
-  return { what, evidence: { startedAt: life.startedAt, readyAt: life.readyAt }, at: reachableAt };
-}
-
-async function outage(
-  fault: PlannedFault & { kind: 'kill' | 'restart' | 'wipe' },
-  ground: Ground,
-): Promise<InForce> {
-  const { links, receipt } = await takeDown(
-    fault.node,
-    ground,
-    fault.kind === 'restart' ? 'terminate' : 'kill',
-    fault.kind !== 'wipe',
-  );
-  const wiped = fault.kind === 'wipe' ? await nodeNamed(ground, fault.node).wipe() : null;
-  return {
-    receipt: {
-      what: wiped === null ? receipt.what : `${receipt.what}; ${wiped.what}`,
-      evidence: { ...receipt.evidence, ...(wiped === null ? {} : { wiped: wiped.evidence }) },
-    },
-    cure: () => bringBack(fault.node, ground, fault.kind === 'wipe', links),
-  };
-}
-
-type Engine = PlannedFault & { kind: 'engine' };
-
-function perturbed(
-  fault: Engine,
-  { testnet }: Ground,
-): Promise<{ receipt: Receipt; cure(): Promise<Receipt> }> {
-  if (testnet.perturb === undefined)
-    throw new Error(`the engine claims the ability ${fault.ability} but has no way to use it`);
-  return testnet.perturb(fault.ability as Ability, fault.node, fault.options);
-}
-
-async function perturb(fault: Engine, ground: Ground): Promise<InForce> {
-  if (fault.ability !== 'unplug') return changed(fault, ground);
+async function unplug(fault: PlannedFault & { kind: 'engine' }, ground: Ground): Promise<InForce> {
   const applied = await perturbed(fault, ground);
   return {
     receipt: proof(applied.receipt),
     async cure() {
       const receipt = await applied.cure();
       return { ...proof(receipt), at: ground.recorder.at(receipt.at) };
-    },
-  };
-}
-
-/**
- * The node is taken down, something about it is changed, and until the cure it may run so, in the midst of the others: what it does
- * then is not held against it, what it had acknowledged before is.
- */
-async function changed(fault: Engine, ground: Ground): Promise<InForce> {
-  const { links, receipt: ended } = await takeDown(fault.node, ground, 'terminate', true);
-  const applied = await perturbed(fault, ground);
-  const runs = nodeNamed(ground, fault.node).state === 'ready';
-  if (runs) await links?.cure();
-  return {
-    receipt: {
-      what: applied.receipt.what,
-      evidence: { ...applied.receipt.evidence, stopped: ended.evidence },
-    },
-    async cure() {
-      const cut = runs ? await cutOff(fault.node, ground) : links;
-      const undone = await applied.cure();
-      const back = await bringBack(fault.node, ground, false, cut);
-      return {
-        ...back,
-        what: `${undone.what}; ${back.what}`,
-        evidence: { ...undone.evidence, ...back.evidence },
-      };
     },
   };
 }

@@ -1,6 +1,6 @@
 /** What faults and adversaries work on: the running net, its observers and the record. No behaviour of its own but the lives of nodes. */
 
-import type { RunningNode, RunningTestnet } from '../harness/engine.ts';
+import type { Receipt, RunningNode, RunningTestnet } from '../harness/engine.ts';
 import type { Life } from '../harness/history.ts';
 import type { Observers } from '../harness/observers.ts';
 import type { Plan } from '../harness/plan.ts';
@@ -19,6 +19,21 @@ export interface Ground {
   /** When the run is being given up. */
   signal: AbortSignal;
 }
+
+/** A fault in force. */
+export interface InForce {
+  receipt: { what: string; evidence: Record<string, unknown> };
+  /** Resolves when it is over and the path works again; `null` for `at`: it never will. */
+  cure(): Promise<{ what: string; evidence: Record<string, unknown>; at: number | null }>;
+}
+
+/**
+ * How to undo what has taken effect of a fault so far, in that order; each may be called when there is nothing left to undo. Resolve to
+ * when the path worked again, null: it never will.
+ */
+export type Lifts = (() => Promise<number | null>)[];
+
+export const proof = ({ what, evidence }: Receipt): InForce['receipt'] => ({ what, evidence });
 
 export function nodeNamed({ testnet }: Pick<Ground, 'testnet'>, name: string): RunningNode {
   const node = testnet.nodes.get(name);

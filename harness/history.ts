@@ -203,6 +203,12 @@ export interface History {
   notes: { at: number; text: string }[];
 }
 
+/** Why a receipt is no proof, as half a sentence, or null. Links are proved in degrees; of all else an engine gives its word or none. */
+export function doubtOf({ what, evidence }: NonNullable<FaultRecord['receipt']>): string | null {
+  if (evidence.proved === false) return `what was seen speaks against "${what}"`;
+  return typeof evidence.unproved === 'string' ? `"${what}" could not be proved: ${evidence.unproved}` : null;
+}
+
 /** The life that a node led at an instant; null between lives and before the first. */
 export function lifeAt(history: Pick<History, 'lives'>, node: string, at: number): Life | null {
   return (

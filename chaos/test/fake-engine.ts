@@ -28,6 +28,10 @@ export interface FakeOptions {
   dead?: string[];
   /** Makes the plane reject a fault of this kind. */
   refuses?: LinkFault['kind'];
+  /** What takes effect and is then said to have failed; of `lift` the first one. */
+  fails?: 'kill' | 'pause' | 'perturb' | 'lift';
+  /** What receipts of link faults say of themselves. */
+  evidence?: Record<string, unknown>;
   onStop?: () => void;
 }
 
@@ -52,14 +56,21 @@ export function fakeEngine(options: FakeOptions = {}): FakeEngine {
       const instants = new Map<string, { startedAt: number; readyAt: number }>();
       for (const planned of plan.nodes) {
         const items = options.selfish?.includes(planned.name) ? itemSet() : shared;
-        const ground = { plan, authority, items, up, done, instants, tell, dead: options.dead ?? [] };
+        const { dead = [], fails } = options;
+        const ground = { plan, authority, items, up, done, instants, tell, dead, fails };
         nodes.set(planned.name, await fakeNode(planned, ground));
       }
       const testnet: RunningTestnet = {
         nodes,
-        links: fakePlane(plan, done, options.refuses),
+        links: fakePlane(plan, done, options),
         ca: { certificatePem: authority.certificatePem, keyPem: authority.keyPem },
         readyAtMs: instants,
+        async perturb(ability, name) {
+          if (options.fails === 'perturb') throw new Error(`no ${ability}`);
+          done.push(`${ability} ${name}`);
+          const receipt = { at: performance.now(), what: ability, evidence: {} };
+          return { receipt, cure: async () => ({ ...receipt, at: performance.now() }) };
+        },
         async stop() {
           if (done.at(-1) === 'stop') return;
           for (const node of nodes.values()) await (node as FakeNode).close();
@@ -85,6 +96,7 @@ interface Ground {
   instants: Map<string, { startedAt: number; readyAt: number }>;
   tell(node: string, state: NodeState): void;
   dead: string[];
+  fails: FakeOptions['fails'];
 }
 
 type FakeNode = RunningNode & { close(): Promise<void> };
@@ -155,14 +167,21 @@ async function fakeNode(planned: PlannedNode, ground: Ground): Promise<FakeNode>
     async ready() {
       if (state !== 'ready') throw new Error('it never listened');
     },
-    kill: () => end('kill'),
+    async kill() {
+      const ended = await end('kill');
+      if (ground.fails === 'kill') throw new Error('nobody said that it ended');
+      return ended;
+    },
     terminate: () => end('terminate'),
     async pause() {
       done.push(`pause ${planned.name}`);
+      state = 'paused';
+      if (ground.fails === 'pause') throw new Error('nobody said that it paused');
       return receipt('paused');
     },
     async resume() {
       done.push(`resume ${planned.name}`);
+      state = 'ready';
       return receipt('resumed');
     },
     async wipe() {
@@ -174,7 +193,9 @@ async function fakeNode(planned: PlannedNode, ground: Ground): Promise<FakeNode>
   };
 }
 
-function fakePlane(plan: Plan, done: string[], refuses?: LinkFault['kind']): FaultPlane {
+function fakePlane(plan: Plan, done: string[], options: FakeOptions): FaultPlane {
+  const { refuses, fails, evidence = {} } = options;
+  let failures = fails === 'lift' ? 1 : 0;
   const names = plan.nodes.map(({ name }) => name);
   return {
     apiUrl: 'http://127.0.0.1:1',
@@ -183,10 +204,12 @@ function fakePlane(plan: Plan, done: string[], refuses?: LinkFault['kind']): Fau
       if (fault.kind === refuses) throw new Error(`no receipt for ${fault.kind}`);
       done.push(`apply ${fault.kind} ${pairs.length}`);
       return {
-        receipt: { at: performance.now(), what: `${fault.kind} on ${pairs.length} links`, evidence: {} },
+        receipt: { at: performance.now(), what: `${fault.kind} on ${pairs.length} links`, evidence },
         async cure() {
+          failures -= 1;
+          if (failures >= 0) throw new Error('the server gave no answer');
           done.push(`cure ${fault.kind}`);
-          return { at: performance.now(), what: `cured: ${fault.kind}`, evidence: {} };
+          return { at: performance.now(), what: `cured: ${fault.kind}`, evidence };
         },
       };
     },

@@ -130,6 +130,64 @@ faults:
     expect(record.verdict).to.not.equal('pass');
   }).timeout(30_000);
 
+  const undone: [FakeOptions['fails'], string, string[], string][] = [
+    [
+      'kill',
+      '{kind: kill, nodes: node-3, at_s: 0.2, for_s: 0.5}',
+      ['kill node-3', 'start node-3', 'cure down'],
+      'nobody said that it ended',
+    ],
+    [
+      'pause',
+      '{kind: pause, nodes: node-3, at_s: 0.2, for_s: 0.5}',
+      ['pause node-3', 'resume node-3'],
+      'nobody said that it paused',
+    ],
+    [
+      'perturb',
+      '{kind: engine, ability: certificate, nodes: node-3, at_s: 0.2, for_s: 0.5}',
+      ['terminate node-3', 'start node-3', 'cure down'],
+      'no certificate',
+    ],
+    ['lift', '{kind: down, from: node-3, at_s: 0.2, for_s: 0.3}', ['apply down 8', 'cure down'], 'no answer'],
+  ];
+  for (const [fails, fault, expected, words] of undone) {
+    it(`undoes a fault that fails half way (${fails}), and holds it against nobody`, async () => {
+      const abilities: FakeOptions['abilities'] = [
+        'kill',
+        'pause',
+        'restart',
+        'wipe',
+        'links',
+        'certificate',
+      ];
+      const { record, done } = await run(plan(`faults:\n  - ${fault}\n`, 2), { fails: fails!, abilities });
+      const [first, ...rest] = expected;
+      const after = done.slice(done.lastIndexOf(first!));
+      expect(after).to.include.members(rest);
+      const [failed] = record.history.faults;
+      expect(failed!.outcome).to.equal('failed');
+      expect(failed!.because).to.contain(words);
+      expect(record.history.trouble).to.have.length(1);
+      for (const { until } of record.history.severings) expect(until).to.be.a('number');
+      const life = record.history.lives.findLast(({ node }) => node === 'node-3')!;
+      expect([life.endedAt, life.reachableAt !== null]).to.deep.equal([null, true]);
+      expect(verdictOf(record, 'faults.applied')).to.equal('unknown');
+      const culprits = record.findings.filter(({ verdict }) => verdict === 'fail');
+      expect(culprits).to.deep.equal([]);
+    }).timeout(30_000);
+  }
+
+  it('says unknown, not pass, when something speaks against a receipt', async () => {
+    const faults = 'faults:\n  - {kind: cut, from: node-1, at_s: 0.2, for_s: 0.5}\n';
+    const { record } = await run(plan(faults, 1), { evidence: { proved: false } });
+    const applied = record.findings.find(({ id }) => id === 'faults.applied')!;
+    expect(applied.verdict).to.equal('unknown');
+    expect(applied.because).to.contain('cut-1: what was seen speaks against "cut on 8 links"');
+    expect(record.history.trouble).to.have.length(2);
+    expect(record.verdict).to.equal('unknown');
+  }).timeout(30_000);
+
   it('names the node that keeps what it takes to itself', async () => {
     const { record } = await run(plan('', 3), { selfish: ['node-4'] });
     const finding = record.findings.find(({ id }) => id === 'liveness.convergence');
@@ -172,5 +230,20 @@ faults:
     );
     expect((error as Error).message).to.equal('enough');
     expect(engine.done.at(-1)).to.equal('stop');
+  }).timeout(30_000);
+
+  it('cures nothing before it stops, when it is interrupted under a fault', async () => {
+    const engine = fakeEngine();
+    const interrupted = new AbortController();
+    const faults = 'faults:\n  - {kind: kill, nodes: node-3, at_s: 0.2, for_s: 15}\n';
+    const running = runScenario(plan(faults, 20), engine, {
+      engine: { outDir: '/nowhere' },
+      signal: interrupted.signal,
+      onEvent: (event) => {
+        if (event.kind === 'fault' && event.phase === 'applied') interrupted.abort(new Error('enough'));
+      },
+    });
+    expect(await running.catch((reason: Error) => reason.message)).to.equal('enough');
+    expect(engine.done.slice(engine.done.indexOf('kill node-3'))).to.deep.equal(['kill node-3', 'stop']);
   }).timeout(30_000);
 });

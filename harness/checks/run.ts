@@ -3,34 +3,42 @@
  * judge at all.
  */
 
-import type { History } from '../history.ts';
+import { doubtOf, type FaultRecord, type History } from '../history.ts';
 import type { Finding } from '../verdict.ts';
 import { finding, listed, ownTrouble } from './finding.ts';
 
-/** Each planned fault has a receipt, or a reason why it was skipped. */
+/** Why it is open whether a fault took effect and was cured, or null. */
+function openPoint({ outcome, because, receipt, cure }: FaultRecord): string | null {
+  if (outcome === 'failed') return because;
+  return (receipt === null ? null : doubtOf(receipt)) ?? (cure === null ? null : doubtOf(cure));
+}
+
+/** Each planned fault has a receipt that nothing speaks against, or a reason why it was skipped. */
 export function faultsApplied(history: History): Finding[] {
   const planned = history.plan.faults.length;
   const by = (outcome: string): History['faults'] =>
     history.faults.filter((fault) => fault.outcome === outcome);
-  const [applied, skipped, failed] = [by('applied'), by('skipped'), by('failed')];
+  const [applied, skipped] = [by('applied'), by('skipped')];
+  const open = history.faults.filter((fault) => openPoint(fault) !== null);
   const findings: Finding[] = [];
-  const evidence = history.faults.map(({ id, outcome, receipt, because }) => ({
-    id,
-    outcome,
-    receipt: receipt?.what ?? because,
+  const evidence = history.faults.map((fault) => ({
+    id: fault.id,
+    outcome: fault.outcome,
+    receipt: fault.receipt?.what ?? fault.because,
+    open: openPoint(fault),
   }));
   const missing = planned - history.faults.length;
   const id = 'faults.applied';
   if (planned === 0) findings.push(finding(id, [], 'skipped', 'The scenario has no faults.'));
-  else if (failed.length > 0 || missing > 0) {
-    const first = failed[0];
-    const why = first === undefined ? `${missing} were never begun` : `${first.id}: ${first.because}`;
+  else if (open.length > 0 || missing > 0) {
+    const first = open[0];
+    const why = first === undefined ? `${missing} were never begun` : `${first.id}: ${openPoint(first)}`;
     findings.push(
       finding(
         id,
         [],
         'unknown',
-        `${failed.length + missing} of ${planned} faults did not take effect as planned; ${why}.`,
+        `${open.length + missing} of ${planned} faults did not take effect, or were not cured, as planned; ${why}.`,
         evidence,
       ),
     );

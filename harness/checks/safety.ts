@@ -168,10 +168,7 @@ export function noHonestCutOff(history: History): Finding {
     const because = `${listed(history, nodes)} turned honest observers away ${unfair.length} times; first: ${described(history, first.node)}, ${first.what}${first.code === null ? '' : ` ${first.code}`} ${first.detail}.`;
     // A refusal in words or by code is the node's own doing; that nothing came in time may be the host's or ours.
     const deliberate = unfair.some(({ what, code }) => what === 'error' || (code ?? 0) >= 4000);
-    return unless(
-      deliberate ? null : excuse(history),
-      finding(id, proves, 'fail', because, unfair, nodes),
-    );
+    return unless(deliberate ? null : excuse(history), finding(id, proves, 'fail', because, unfair, nodes));
   }
   const attacked = history.adversaries.length > 0 ? ', also while others attacked' : '';
   const because = `${asked} requests of honest observers were answered and none of their connections was ended${attacked}.`;

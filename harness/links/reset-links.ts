@@ -9,7 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Receipt } from '../engine.ts';
 import type { HeldConnection, LinkDialler } from './probe.ts';
 import { type ProbedLink, sampleOf } from './receipts.ts';
-import { type ProxyChange, type ToxicSettings, type ToxiproxyClient, ToxiproxyError } from './toxiproxy-client.ts';
+import {
+  type ProxyChange,
+  type ToxicSettings,
+  type ToxiproxyClient,
+  ToxiproxyError,
+} from './toxiproxy-client.ts';
 
 /** How long the server may take to end a held connection, ms. */
 const withinMs = 2000;

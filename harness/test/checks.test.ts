@@ -397,6 +397,24 @@ describe('checks', () => {
     expect(found(history, 'links.bypass').culprits).to.deep.equal(['node-1', 'node-2']);
   });
 
+  it('take no receipt for a proof that says otherwise', () => {
+    const history = healthyHistory({ extra: 'faults:\n  - {kind: kill, nodes: node-3, at_s: 5}\n' });
+    const judged = (receipt: Record<string, unknown>, cure: Record<string, unknown>): string => {
+      const changes = { outcome: 'applied', because: '', appliedAt: 1, curedAt: 2 } as const;
+      const [one, other] = [receipt, cure].map((evidence) => ({ what: 'down on 8 links', evidence }));
+      history.faults = [{ id: 'kill-1', label: 'kill node-3', ...changes, receipt: one!, cure: other! }];
+      const { verdict, because } = found(history, 'faults.applied');
+      return verdict === 'unknown' ? because : verdict;
+    };
+    expect(judged({ proved: true }, {})).to.equal('pass');
+    expect(judged({ proved: null }, { proved: null })).to.equal('pass');
+    expect(judged({ proved: false }, {})).to.match(
+      /kill-1: what was seen speaks against "down on 8 links"\.$/,
+    );
+    expect(judged({}, { proved: false })).to.match(/^1 of 1 faults did not take effect, or were not cured,/);
+    expect(judged({}, { proved: null, unproved: 'no answer' })).to.match(/could not be proved: no answer\.$/);
+  });
+
   it('say unknown for a fault without a receipt and for trouble of the harness', () => {
     const history = healthyHistory({ extra: 'faults:\n  - {kind: kill, nodes: node-3, at_s: 5}\n' });
     expect(found(history, 'faults.applied').verdict).to.equal('unknown');

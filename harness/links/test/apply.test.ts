@@ -177,7 +177,13 @@ describe('applying faults', () => {
   const cases: [string, LinkFault, Partial<ProbeResult>, boolean | null, boolean | null][] = [
     ['an answer that came too soon', latency, answered(5), false, true],
     ['no answer in time where one was due', latency, {}, null, null],
-    ['a refused connection where one was due', latency, { outcome: 'refused', connected: false }, false, false],
+    [
+      'a refused connection where one was due',
+      latency,
+      { outcome: 'refused', connected: false },
+      false,
+      false,
+    ],
     ['an answer through a cut', { kind: 'cut' }, answered(5), false, true],
     ['neither yes nor no of a link that is down', { kind: 'down' }, { connected: false }, null, null],
     ['a connection through a link that is down', { kind: 'down' }, answered(5), false, true],
