@@ -52,7 +52,7 @@ export function lifeEnds(ground: Ground, name: string, end: string, at: number):
 }
 
 /** The life accepts TLS: from now on it is watched. */
-export function lifeReady(ground: Ground, life: Life, readyAt: number, reachableAt: number): void {
+export function lifeReady(ground: Ground, life: Life, readyAt: number, reachableAt: number | null): void {
   life.readyAt = readyAt;
   life.reachableAt = reachableAt;
   ground.observers.attach(life, nodeNamed(ground, life.node).address);
@@ -79,15 +79,15 @@ export async function bringUp(
     links(),
     node.start().then(() => node.ready(startWithinMs)),
   ]);
-  if (linked.status === 'rejected') throw linked.reason;
-  if (started.status === 'rejected') {
+  const readyAt = recorder.now();
+  const reachableAt = linked.status === 'rejected' ? null : Math.max(readyAt, linked.value);
+  if (started.status === 'fulfilled') lifeReady(ground, life, readyAt, reachableAt);
+  else {
     const why =
       node.failure ?? (started.reason instanceof Error ? started.reason.message : String(started.reason));
     lifeEnds(ground, name, `failed: ${why}`, recorder.now());
-    return { reachableAt: null };
   }
-  const readyAt = recorder.now();
-  const reachableAt = Math.max(readyAt, linked.value);
-  lifeReady(ground, life, readyAt, reachableAt);
-  return { reachableAt };
+  // It is up all the same, and only its links do not work.
+  if (linked.status === 'rejected') throw linked.reason;
+  return { reachableAt: started.status === 'fulfilled' ? reachableAt : null };
 }

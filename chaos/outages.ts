@@ -3,7 +3,7 @@
  * on the way, what took effect can be undone: the node runs among the others again. Knows abilities, no engine.
  */
 
-import type { Ability, Receipt } from '../harness/engine.ts';
+import type { Ability, NodeState, Receipt } from '../harness/engine.ts';
 import type { AppliedLinkFault } from '../harness/links/fault-plane.ts';
 import type { PlannedFault } from '../harness/plan.ts';
 import { bringUp, type Ground, type InForce, type Lifts, lifeEnds, nodeNamed, proof } from './ground.ts';
@@ -83,15 +83,23 @@ async function bringBack(
   return { what, evidence: { ...links, startedAt, readyAt }, at: reachableAt };
 }
 
-/** It runs and its links work, whatever became of it half way; one that had failed by itself stays so. */
+const runs: ReadonlySet<NodeState> = new Set<NodeState>(['starting', 'ready', 'paused']);
+
+/** It runs as itself and its links work, whatever became of it half way; one that had failed by itself stays so. */
 async function restore(outage: Outage): Promise<number | null> {
   const { node: name, ground, how } = outage;
   const { recorder } = ground;
-  if (nodeNamed(ground, name).state !== 'stopped') {
+  const node = nodeNamed(ground, name);
+  const life = recorder.history.lives.findLast((one) => one.node === name)!;
+  const lives = life.endedAt === null && runs.has(node.state);
+  if (lives || life.end?.startsWith('failed')) {
     await linksBack(outage);
+    if (lives) life.reachableAt ??= recorder.now();
     return recorder.now();
   }
-  if (recorder.life(name) !== null) lifeEnds(ground, name, endOf(how), recorder.now());
+  // Started by whoever changed it, in a life that counts for nothing.
+  if (runs.has(node.state)) await node.kill();
+  if (life.endedAt === null) lifeEnds(ground, name, endOf(how), recorder.now());
   return (await bringBack(outage)).at;
 }
 
@@ -143,12 +151,12 @@ export async function changed(fault: Engine, ground: Ground, lifts: Lifts): Prom
     await changeBack();
     return ground.recorder.now();
   });
-  const runs = nodeNamed(ground, fault.node).state === 'ready';
-  if (runs) await linksBack(down);
+  const isUp = nodeNamed(ground, fault.node).state === 'ready';
+  if (isUp) await linksBack(down);
   return {
     receipt: { what: applied.receipt.what, evidence: { ...applied.receipt.evidence, stopped } },
     async cure() {
-      if (runs) await cutOff(down);
+      if (isUp) await cutOff(down);
       const undone = await changeBack();
       const back = await bringBack(down);
       return {

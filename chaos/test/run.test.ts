@@ -150,9 +150,15 @@ faults:
       'no certificate',
     ],
     ['lift', '{kind: down, from: node-3, at_s: 0.2, for_s: 0.3}', ['apply down 8', 'cure down'], 'no answer'],
+    [
+      'lift',
+      '{kind: kill, nodes: node-3, at_s: 0.2, for_s: 0.3}',
+      ['kill node-3', 'start node-3', 'cure down'],
+      'no answer',
+    ],
   ];
   for (const [fails, fault, expected, words] of undone) {
-    it(`undoes a fault that fails half way (${fails}), and holds it against nobody`, async () => {
+    it(`undoes a fault that fails half way (${fails} of ${/kind: (\w+)/.exec(fault)?.[1]}), and holds it against nobody`, async () => {
       const abilities: FakeOptions['abilities'] = [
         'kill',
         'pause',

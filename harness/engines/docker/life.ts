@@ -143,7 +143,10 @@ export async function freeze(life: ContainerLife, frozen: boolean): Promise<Rece
   if (frozen) await container.pause();
   else await container.unpause();
   const at = performance.now();
-  const { State } = await container.inspect();
+  const { State } = await container.inspect().catch(async (error: unknown) => {
+    if (frozen) await container.unpause().catch(() => {});
+    throw error;
+  });
   if (State.Paused !== frozen)
     throw new Error(`${life.name} did not ${frozen ? 'pause' : 'go on'}: ${State.Status}`);
   hasFrozen(life, frozen);

@@ -84,7 +84,39 @@ export function readPerturbation(
   }
 }
 
-export function perturb(ground: PerturbGround, node: FleetNode, what: Perturbation): Promise<Perturbed> {
+/** What does not take effect as it should is undone before the word of it goes on. */
+export async function perturb(
+  ground: PerturbGround,
+  node: FleetNode,
+  what: Perturbation,
+): Promise<Perturbed> {
+  const made = { ...node.make };
+  try {
+    return await bringAbout(ground, node, what);
+  } catch (error) {
+    await asItWas(ground, node, what, made).catch(() => {});
+    throw error;
+  }
+}
+
+/** Plugged in again, or stopped and made as before; a certificate that expires has been replaced. */
+async function asItWas(
+  ground: PerturbGround,
+  node: FleetNode,
+  what: Perturbation,
+  made: FleetNode['make'],
+): Promise<void> {
+  if (what.ability === 'unplug') {
+    await plugIn(ground, node);
+    return;
+  }
+  await stopped(node);
+  if (what.ability === 'certificate') await putCertificate(ground, node);
+  Object.assign(node.make, made);
+  await remakeContainer(ground, node);
+}
+
+function bringAbout(ground: PerturbGround, node: FleetNode, what: Perturbation): Promise<Perturbed> {
   switch (what.ability) {
     case 'unplug':
       return unplug(ground, node);
@@ -122,14 +154,13 @@ async function unplug(ground: PerturbGround, node: FleetNode): Promise<Perturbed
   const receipt = await said('disconnect', () =>
     network.disconnect({ Container: containerOf(node), Force: true }),
   );
-  return {
-    receipt,
-    cure: () =>
-      said('connect', () =>
-        network.connect({ Container: containerOf(node), EndpointConfig: endpointOf(node.life) }),
-      ),
-  };
+  return { receipt, cure: () => said('connect', () => plugIn(ground, node)) };
 }
+
+const plugIn = ({ docker, networkId }: PerturbGround, node: FleetNode): Promise<unknown> =>
+  docker
+    .getNetwork(networkId)
+    .connect({ Container: containerOf(node), EndpointConfig: endpointOf(node.life) });
 
 /** Another container in its place, on the same disk and under the same address. */
 async function remade(
@@ -216,23 +247,13 @@ async function replaceCertificate(
   node: FleetNode,
   as: 'replaced' | 'expired',
 ): Promise<Perturbed> {
-  const { plan, life, face } = node;
-  const file = join(life.files.folder, 'node.crt');
-  const identity = { publicKey: Buffer.from(plan.publicKeyBase64, 'base64'), agentId: plan.agentId };
-  const put = async (notAfterMs?: number): Promise<Receipt> => {
-    const { pem } = await ground.authority.issue(identity, notAfterMs === undefined ? {} : { notAfterMs });
-    writeFileSync(file, pem);
-    giveToContainer(life.files.folder);
-    const { serialNumber, validTo } = new X509Certificate(pem);
-    const what = `${life.name} has the certificate ${serialNumber.slice(0, 8)}, valid until ${validTo}`;
-    return { at: performance.now(), what, evidence: { serialNumber, validTo } };
-  };
+  const { life, face } = node;
   if (as === 'replaced') {
-    const receipt = await put();
+    const receipt = await putCertificate(ground, node);
     return { receipt, cure: async () => ({ ...receipt, at: performance.now() }) };
   }
   const notAfterMs = Date.now() + stillGoodMs;
-  const receipt = await put(notAfterMs);
+  const receipt = await putCertificate(ground, node, notAfterMs);
   await face.start();
   life.told = true;
   const presented = await showsCertificate(ground, node, notAfterMs);
@@ -240,9 +261,24 @@ async function replaceCertificate(
     receipt: { ...receipt, at: performance.now(), evidence: { ...receipt.evidence, ...presented } },
     async cure() {
       await stopped(node);
-      return put();
+      return putCertificate(ground, node);
     },
   };
+}
+
+/** A fresh one into its folder, where it finds it at its next start. */
+async function putCertificate(
+  { authority }: PerturbGround,
+  { plan, life }: FleetNode,
+  notAfterMs?: number,
+): Promise<Receipt> {
+  const identity = { publicKey: Buffer.from(plan.publicKeyBase64, 'base64'), agentId: plan.agentId };
+  const { pem } = await authority.issue(identity, notAfterMs === undefined ? {} : { notAfterMs });
+  writeFileSync(join(life.files.folder, 'node.crt'), pem);
+  giveToContainer(life.files.folder);
+  const { serialNumber, validTo } = new X509Certificate(pem);
+  const what = `${life.name} has the certificate ${serialNumber.slice(0, 8)}, valid until ${validTo}`;
+  return { at: performance.now(), what, evidence: { serialNumber, validTo } };
 }
 
 /** What it shows to whoever dials once it has expired; or that it will not run with such a certificate, which is its good right. */

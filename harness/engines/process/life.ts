@@ -102,6 +102,8 @@ export async function freeze(life: ProcessLife, frozen: boolean): Promise<Receip
   let states = membersOf(pid);
   while ([...states.values()].some((letter) => (letter === 'T') !== frozen)) {
     if (performance.now() > deadline) {
+      // The signal is delivered some time, and nobody would take it back.
+      if (frozen) signalGroup(pid, 'SIGCONT');
       throw new Error(`${name} did not react to ${signal}: ${[...states.values()].join('')}`);
     }
     await delay(2);
