@@ -11,6 +11,7 @@ import type { EngineOptions, NodeState, RunningTestnet } from '../engine.ts';
 import { roomOnHost } from '../host.ts';
 import type { Plan } from '../plan.ts';
 import { openRun, type Run } from '../run-record.ts';
+import { sideBySide } from '../side-by-side.ts';
 import { UsageError } from '../usage-error.ts';
 import { type Authority, createAuthority } from '../wire/authority.ts';
 import { identityFrom } from '../wire/identity.ts';
@@ -88,22 +89,6 @@ export async function toTheirEnd(...works: Promise<unknown>[]): Promise<void> {
 export async function eachInTurn(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = [];
   for (const step of steps) await step().catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw failures[0];
-}
-
-/** At most `lanes` at a time; the first failure is thrown once all under way have ended. */
-export async function sideBySide<T>(
-  lanes: number,
-  things: readonly T[],
-  work: (thing: T) => Promise<void>,
-): Promise<void> {
-  const waiting = [...things];
-  const failures: unknown[] = [];
-  const lane = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined && failures.length === 0; next = waiting.shift())
-      await work(next).catch((error: unknown) => failures.push(error));
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
   if (failures.length > 0) throw failures[0];
 }
 

@@ -3,6 +3,7 @@
  * and where each name leads for it alone. Pure; the addresses were claimed before.
  */
 
+import type { LinkAddress } from '../links/link.ts';
 import type { Plan, PlannedNode } from '../plan.ts';
 import type { BootstrapNode } from './node-files.ts';
 import { hostAndPort } from './probe.ts';
@@ -16,17 +17,9 @@ export interface AddressBook {
   link(from: number | null, to: number): string;
 }
 
-/** One proxied link: where the proxy listens and where it goes on to. `from` is `*` where dialers cannot be told apart. */
-export interface LinkPair {
-  from: string;
-  to: string;
-  listen: string;
-  upstream: string;
-}
-
-/** dialer → listener for every ordered pair; with `ports` one per listener. */
-export function linkPairs(plan: Plan, addresses: AddressBook): LinkPair[] {
-  const pairs: LinkPair[] = [];
+/** dialer → listener for every ordered pair; with `ports` one per listener, `from` is `*` then. */
+export function linkPairs(plan: Plan, addresses: AddressBook): LinkAddress[] {
+  const pairs: LinkAddress[] = [];
   plan.nodes.forEach(({ name: to }, toIndex) => {
     const upstream = addresses.node(toIndex + 1);
     if (addresses.scheme === 'ports') {

@@ -6,7 +6,7 @@
 
 import { UsageError } from '../usage-error.ts';
 import { applier, bringAbout, type Ground, takingTurns } from './apply.ts';
-import type { FaultPlane, LinkCounters, LinkFault, Pair } from './fault-plane.ts';
+import type { FaultPlane, LinkCounters, LinkFault } from './fault-plane.ts';
 import { startFaultThread } from './fault-thread.ts';
 import { baseId, mergedToxics, separateToxics } from './fault-toxics.ts';
 import { type Compose, type Link, type LinkAddress, lapse, makeLink } from './link.ts';
@@ -36,8 +36,6 @@ export interface FaultPlaneOptions {
 
 export interface LinkPlane extends FaultPlane {
   readonly pairs: readonly LinkAddress[];
-  /** The pairs whose listener is `node`: to be taken down before the node is killed. */
-  linksInto(node: string): Pair[];
   /** All proxies go, and the embedded server with them. Idempotent. */
   close(): Promise<void>;
 }
@@ -139,8 +137,6 @@ function planeOver(ground: OpenPlane): LinkPlane {
     pairs: options.pairs,
     apiUrl: client.url,
     server: ground.server,
-    linksInto: (node) =>
-      links.filter(({ pair }) => pair.to === node).map(({ pair: { from, to } }) => ({ from, to })),
     apply,
     async counters() {
       const states = await client.usedLinks();

@@ -4,6 +4,7 @@
  */
 
 import { Agent, request as httpRequest } from 'node:http';
+import { sideBySide } from '../side-by-side.ts';
 import { serverHeader, serverName } from './api-names.ts';
 
 export type ToxicStream = 'upstream' | 'downstream';
@@ -147,21 +148,6 @@ function errorText(body: string): string {
   return body.trim().slice(0, 200);
 }
 
-/** Runs the tasks, at most `width` at a time; the first failure is thrown once all under way have ended. */
-async function sideBySide(tasks: readonly (() => Promise<unknown>)[], width: number): Promise<void> {
-  let next = 0;
-  const failures: unknown[] = [];
-  const lane = async (): Promise<void> => {
-    while (next < tasks.length && failures.length === 0) {
-      const task = tasks[next]!;
-      next += 1;
-      await task().catch((error: unknown) => failures.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(width, tasks.length) }, lane));
-  if (failures.length > 0) throw failures[0];
-}
-
 const at = (...names: string[]): string => names.map(encodeURIComponent).join('/');
 
 /** A client of the server at `url` (`http://host:port`). Opens nothing before its first call. */
@@ -219,10 +205,7 @@ export function createToxiproxyClient(url: string, options: ClientOptions = {}):
         await call('POST', '/links', { changes });
         return;
       }
-      await sideBySide(
-        changes.map((change) => () => changeOne(client, change)),
-        connections,
-      );
+      await sideBySide(connections, changes, (change) => changeOne(client, change));
     },
     close: () => agent.destroy(),
   };

@@ -10,12 +10,12 @@ import type Docker from 'dockerode';
 import type { Ability, Engine, EngineOptions, RunningTestnet } from '../../engine.ts';
 import { type LinkPlane, openFaultPlane } from '../../links/plane.ts';
 import type { Plan } from '../../plan.ts';
+import { sideBySide } from '../../side-by-side.ts';
 import {
   eachInTurn,
   instantsOf,
   keepFolders,
   openGround,
-  sideBySide,
   standUp,
   startAll,
   stateTeller,

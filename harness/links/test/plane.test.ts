@@ -106,10 +106,6 @@ for (const contestant of contestants) {
       for (const link of ['a>b', 'c>a'])
         expect(await roundTripMs(await through(link))).to.be.within(29, 1500);
       expect(plane.server).to.equal(real ? 'toxiproxy 2.12.0' : 'embedded');
-      expect(plane.linksInto('b')).to.deep.equal([
-        { from: 'a', to: 'b' },
-        { from: 'c', to: 'b' },
-      ]);
       expect(Object.keys(await createToxiproxyClient(plane.apiUrl).proxies()).sort()[0]).to.equal(
         real ? 'run-1-a>b' : 'a>b',
       );
