@@ -89,12 +89,16 @@ async function direct(address: string | undefined): Promise<string | null> {
 const frozenAfterMs = 15_000;
 
 /** Rejects if its API does not: then links are no longer under anybody's control. */
-export async function answersInTime(apiUrl: string): Promise<void> {
+export async function answersInTime(apiUrl: string, withinMs = frozenAfterMs): Promise<void> {
   try {
-    await fetch(`${apiUrl}/version`, { signal: AbortSignal.timeout(frozenAfterMs) });
+    await fetch(`${apiUrl}/version`, { signal: AbortSignal.timeout(withinMs) });
   } catch (error) {
-    const why = error instanceof Error && error.name === 'TimeoutError' ? 'is frozen' : 'is gone';
-    throw new Error(`the Toxiproxy container ${why}: no answer at ${apiUrl} within ${frozenAfterMs} ms`);
+    const { name, message, cause } = error as Error & { cause?: { message?: string } };
+    throw new Error(
+      name === 'TimeoutError'
+        ? `the Toxiproxy container is frozen: no answer at ${apiUrl} within ${withinMs} ms`
+        : `the Toxiproxy container is gone: ${apiUrl}: ${cause?.message || message}`,
+    );
   }
 }
 
