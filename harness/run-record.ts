@@ -7,7 +7,15 @@
  * to know whether the owner lives.
  */
 
-import { appendFileSync, mkdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,9 +40,9 @@ export interface Run {
   adopt(group: number): void;
   /** The group has ended and been waited for. */
   release(group: number): void;
-  /** Something outside this machine's processes and folders, which a sweep shall undo if we cannot. */
-  remember(outside: ForeignProxies): void;
-  /** Removes the folder; the groups must have been ended before. Idempotent. */
+  /** Something outside this machine's processes and folders, which a sweep shall undo if we cannot. What it returns says: it is undone. */
+  remember(outside: ForeignProxies): () => void;
+  /** Removes the folder, save for the record of what is not undone outside; the groups must have been ended before. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -57,12 +65,14 @@ export function openRun(purpose: string): Run {
   });
   const watchdog = startWatchdog(folder);
   const journal = join(folder, 'children');
+  const outside = new Set<ForeignProxies>();
   let closing: Promise<void> | null = null;
 
   const close = async (): Promise<void> => {
     // A node's child that left its group is nobody's otherwise.
     endByEnvironment(`CLE_CONFIG=${folder}/`);
-    await removeFolder(folder);
+    if (outside.size === 0) await removeFolder(folder);
+    else await removeAllButRecord(folder);
     await watchdog.dismiss();
   };
   return {
@@ -76,7 +86,11 @@ export function openRun(purpose: string): Run {
       watchdog.unwatch(group);
       if (closing === null) appendFileSync(journal, `- ${group}\n`);
     },
-    remember: (outside) => appendFileSync(join(folder, 'outside'), `${JSON.stringify(outside)}\n`),
+    remember: (proxies) => {
+      appendFileSync(join(folder, 'outside'), `${JSON.stringify(proxies)}\n`);
+      outside.add(proxies);
+      return () => void outside.delete(proxies);
+    },
     close: () => {
       closing ??= close();
       return closing;
@@ -121,6 +135,21 @@ export async function removeFolder(folder: string): Promise<void> {
   } catch (error) {
     if (!isErrno(error, 'ENOTEMPTY') && !isErrno(error, 'ENOENT') && !isErrno(error, 'EEXIST')) throw error;
   }
+}
+
+/** What a sweep needs to undo things outside stays, in a folder that names the dead run. */
+export async function removeAllButRecord(folder: string): Promise<void> {
+  unmountBelow(folder);
+  for (const name of readdirSync(folder)) {
+    if (name === 'run.json' || name === 'outside') continue;
+    await rm(join(folder, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  }
+}
+
+/** For people: something did not go when a run ended. */
+export function leftBehind(error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  return `left behind: ${reason} (the next start removes what it can)`;
 }
 
 const complaints: Record<string, string> = {

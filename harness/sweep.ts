@@ -6,8 +6,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { removeProxies } from './links/remove-proxies.ts';
+import { createToxiproxyClient } from './links/toxiproxy-client.ts';
 import { endByEnvironment, isErrno, membersOf, signalGroup, startTimeOf } from './os-process.ts';
-import { type ForeignProxies, machineFacts, removeFolder, runsRoot } from './run-record.ts';
+import {
+  type ForeignProxies,
+  machineFacts,
+  removeAllButRecord,
+  removeFolder,
+  runsRoot,
+} from './run-record.ts';
 
 export interface SweptRun {
   id: string;
@@ -21,7 +29,12 @@ export interface Swept {
   removed: SweptRun[];
   /** Ids of runs that are alive and were left alone. */
   alive: string[];
+  /** Dead runs of which something is left on a server that is not ours, and what it said. */
+  kept: { id: string; because: string }[];
 }
+
+/** Of one call to somebody's Toxiproxy. */
+const callWithinMs = 5_000;
 
 /** Whether the harness that owns a run id still runs. Ids that are no run ids are nobody's: true, so that they stay. */
 export function ownerLives(id: string): boolean {
@@ -31,17 +44,24 @@ export function ownerLives(id: string): boolean {
 }
 
 export async function sweep(): Promise<Swept> {
-  const swept: Swept = { removed: [], alive: [] };
+  const swept: Swept = { removed: [], alive: [], kept: [] };
   for (const id of runIds()) {
     const folder = join(runsRoot(), id);
     if (ownerLives(id) || livesElsewhere(folder)) {
       swept.alive.push(id);
       continue;
     }
-    const proxies = await removeOutside(folder);
+    // Nobody may be dialling through the proxies any more when they go.
     const processes = await endProcessesOf(folder);
-    await removeFolder(folder);
-    swept.removed.push({ id, processes, proxies });
+    const { proxies, because } = await removeOutside(folder);
+    if (because === null) {
+      await removeFolder(folder);
+      swept.removed.push({ id, processes, proxies });
+    } else {
+      // Its record is all that says whose they are: the next sweep tries again.
+      await removeAllButRecord(folder);
+      swept.kept.push({ id, because });
+    }
   }
   return swept;
 }
@@ -100,25 +120,19 @@ function groupsOf(journal: string): Map<number, string> {
   return groups;
 }
 
-/** A server that no longer answers holds nothing any more, so its silence is no failure. */
-async function removeOutside(folder: string): Promise<number> {
-  let removed = 0;
+/** From every server that the run wrote down. */
+async function removeOutside(folder: string): Promise<{ proxies: number; because: string | null }> {
+  const swept: { proxies: number; because: string | null } = { proxies: 0, because: null };
   for (const line of textOf(join(folder, 'outside')).split('\n')) {
     if (line === '') continue;
-    const outside = JSON.parse(line) as ForeignProxies;
-    removed += await removeProxies(outside).catch(() => 0);
+    const { apiUrl, prefix } = JSON.parse(line) as ForeignProxies;
+    const client = createToxiproxyClient(apiUrl, { timeoutMs: callWithinMs });
+    const { removed, because } = await removeProxies(client, (name) => name.startsWith(prefix));
+    client.close();
+    swept.proxies += removed;
+    swept.because ??= because;
   }
-  return removed;
-}
-
-async function removeProxies({ apiUrl, prefix }: ForeignProxies): Promise<number> {
-  const signal = AbortSignal.timeout(5000);
-  const answer = await fetch(new URL('/proxies', apiUrl), { signal });
-  const names = Object.keys((await answer.json()) as object).filter((name) => name.startsWith(prefix));
-  for (const name of names) {
-    await fetch(new URL(`/proxies/${encodeURIComponent(name)}`, apiUrl), { method: 'DELETE', signal });
-  }
-  return names.length;
+  return swept;
 }
 
 function textOf(file: string): string {

@@ -1,7 +1,7 @@
 /**
  * The process that outlives a killed harness: a shell of a megabyte that waits on a pipe. When the harness is gone, however it
- * went, the pipe ends, and the watchdog ends the run's processes and removes its folder. It must itself leave nothing, knows
- * no node and no engine, and only ever touches what belongs to its one run.
+ * went, the pipe ends, and the watchdog ends the run's processes and removes its folder, save for the record of what a sweep has to
+ * undo elsewhere. It must itself leave nothing, knows no node and no engine, and only ever touches what belongs to its one run.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -38,9 +38,17 @@ while [ $pass -lt 100 ]; do
   pass=$((pass + 1))
   sleep 0.05
 done
+remove() {
+  [ -e "$folder/outside" ] || { rm -rf -- "$folder" 2>/dev/null; return; }
+  failed=0
+  for file in "$folder"/* "$folder"/.[!.]*; do
+    case $file in */outside | */run.json) ;; *) rm -rf -- "$file" 2>/dev/null || failed=1 ;; esac
+  done
+  return $failed
+}
 tries=0
 while [ -e "$folder" ] && [ $tries -lt 50 ]; do
-  rm -rf -- "$folder" 2>/dev/null && break
+  remove && break
   tries=$((tries + 1))
   sleep 0.1
 done

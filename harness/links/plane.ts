@@ -11,6 +11,7 @@ import { startFaultThread } from './fault-thread.ts';
 import { baseId, mergedToxics, separateToxics } from './fault-toxics.ts';
 import { type Compose, type Link, type LinkAddress, lapse, makeLink } from './link.ts';
 import { clientHello, type LinkDialler, ownDialler } from './probe.ts';
+import { removeProxies } from './remove-proxies.ts';
 import {
   createToxiproxyClient,
   type LinkState,
@@ -24,9 +25,9 @@ export interface FaultPlaneOptions {
   baseLatency: { latencyMs: number; jitterMs: number };
   /**
    * `embedded`, or the API of a Toxiproxy server that can listen on the pairs' addresses; one that goes with the run need not be
-   * tidied up.
+   * tidied up. `remember` is called before anything is made on it, and what it returns when none of that is left.
    */
-  server: 'embedded' | { url: string; goesWithTheRun?: boolean };
+  server: 'embedded' | { url: string; goesWithTheRun?: boolean; remember?: () => () => void };
   /** Who dials links to prove faults; default this process, null where nobody can. */
   dialler?: LinkDialler | null;
   seed: number;
@@ -92,9 +93,13 @@ export async function openFaultPlane(options: FaultPlaneOptions): Promise<LinkPl
   const prefix = options.server === 'embedded' ? '' : (options.namePrefix ?? '');
   const links = options.pairs.map((pair) => makeLink(pair, prefix));
   const { client, stop } = await reach(options);
+  let forget = (): void => {};
   const close = async (): Promise<void> => {
     try {
-      if (options.server !== 'embedded' && !options.server.goesWithTheRun) await removeProxies(client, links);
+      if (options.server !== 'embedded' && !options.server.goesWithTheRun) {
+        await removeLinks(client, links);
+        forget();
+      }
     } finally {
       client.close();
       await stop();
@@ -102,6 +107,7 @@ export async function openFaultPlane(options: FaultPlaneOptions): Promise<LinkPl
   };
   try {
     const { version, superset } = await client.version();
+    if (options.server !== 'embedded') forget = options.server.remember?.() ?? forget;
     const compose = superset ? separateToxics : mergedToxics;
     await makeProxies(client, links, compose, options);
     const server = superset ? 'embedded' : `toxiproxy ${version}`;
@@ -114,12 +120,11 @@ export async function openFaultPlane(options: FaultPlaneOptions): Promise<LinkPl
   }
 }
 
-/** Switched off first: deleting a proxy that is dialling a black hole freezes the whole API of a real server. */
-async function removeProxies(client: ToxiproxyClient, links: readonly Link[]): Promise<void> {
-  const there = new Set(Object.keys(await client.proxies()));
-  const ours = links.filter(({ name }) => there.has(name));
-  await client.change(ours.map(({ name }) => ({ name, enabled: false })));
-  for (const { name } of ours) await client.remove(name);
+async function removeLinks(client: ToxiproxyClient, links: readonly Link[]): Promise<void> {
+  const names = new Set(links.map(({ name }) => name));
+  const { left, because } = await removeProxies(client, (name) => names.has(name));
+  if (because !== null)
+    throw new Error(`${left} of this run's proxies may still be on ${client.url}: ${because}`);
 }
 
 interface OpenPlane extends Ground {

@@ -13,6 +13,7 @@ import type { Ability, Engine, EngineOptions, RunningNode, RunningTestnet } from
 import { type LinkPlane, openFaultPlane } from '../../links/plane.ts';
 import { openFileLimit } from '../../os-process.ts';
 import type { Plan, PlannedNode } from '../../plan.ts';
+import type { Run } from '../../run-record.ts';
 import { sweep } from '../../sweep.ts';
 import { UsageError } from '../../usage-error.ts';
 import {
@@ -72,6 +73,9 @@ async function startTestnet(
   for (const { id } of swept.removed) {
     options.onEvent?.({ kind: 'info', text: `removed what the killed run ${id} had left` });
   }
+  for (const { id, because } of swept.kept) {
+    options.onEvent?.({ kind: 'info', text: `proxies of the killed run ${id} are still there: ${because}` });
+  }
   if (scheme === 'ports') options.onEvent?.({ kind: 'info', text: noAliases });
   const ground: Ground = await openGround(plan, async () => ({
     addresses: await claimAddresses(scheme),
@@ -110,12 +114,11 @@ async function openLinks(plan: Plan, options: EngineOptions, ground: Ground): Pr
   const pairs = linkPairs(plan, addresses);
   if (options.toxiproxyUrl === undefined) checkOpenFiles(plan.nodes.length, pairs.length);
   const namePrefix = `${run.id}.`;
-  if (options.toxiproxyUrl !== undefined)
-    run.remember({ kind: 'toxiproxy', apiUrl: options.toxiproxyUrl, prefix: namePrefix });
   ground.links = await openFaultPlane({
     pairs,
     baseLatency: plan.linkLatency,
-    server: options.toxiproxyUrl === undefined ? 'embedded' : { url: options.toxiproxyUrl },
+    server:
+      options.toxiproxyUrl === undefined ? 'embedded' : givenServer(options.toxiproxyUrl, run, namePrefix),
     seed: plan.seed,
     namePrefix,
   });
@@ -124,6 +127,10 @@ async function openLinks(plan: Plan, options: EngineOptions, ground: Ground): Pr
     kind: 'info',
     text: `links through the fault server (${server}), its API at ${apiUrl}`,
   });
+}
+
+function givenServer(url: string, run: Run, prefix: string): { url: string; remember: () => () => void } {
+  return { url, remember: () => run.remember({ kind: 'toxiproxy', apiUrl: url, prefix }) };
 }
 
 /** Each link is a listening socket and, for about 20 links per node in use, two connected ones. */
