@@ -13,6 +13,7 @@ import { pollMs } from '../harness/metrics.ts';
 import { createObservers } from '../harness/observers.ts';
 import type { Plan, PlannedNode } from '../harness/plan.ts';
 import { createRecorder, type Recorder, type RunEvent } from '../harness/recorder.ts';
+import { leftBehind } from '../harness/run-record.ts';
 import { openAuthority } from '../harness/wire/authority.ts';
 import { createBook, type MonitorBook } from '../harness/wire/monitors.ts';
 import { obstacle, runFault } from './faults.ts';
@@ -78,7 +79,10 @@ export async function runScenario(plan: Plan, engine: Engine, options: RunOption
     recorder.stage('stop', 'everything goes');
     host.stop();
     (ground as Ground | null)?.observers.close();
-    await (testnet as RunningTestnet | null)?.stop();
+    // What was judged, or why it was not, counts for more than what could not be taken down.
+    await (testnet as RunningTestnet | null)
+      ?.stop()
+      .catch((error: unknown) => recorder.note(leftBehind(error)));
   }
 }
 

@@ -72,6 +72,18 @@ describe('a run', () => {
     expect(JSON.parse(JSON.stringify(record.history))).to.deep.equal(record.history);
   }).timeout(30_000);
 
+  it('keeps what it judged where something cannot be taken down, and says so', async () => {
+    const { record } = await run(plan('', 1), {
+      onStop: () => {
+        throw new Error('one container would not go');
+      },
+    });
+    expect(verdictOf(record, 'nodes.up')).to.equal('pass');
+    expect(record.history.notes.at(-1)!.text).to.equal(
+      'left behind: one container would not go (the next start removes what it can)',
+    );
+  }).timeout(30_000);
+
   it('applies faults with receipts, cures them, and brings nodes back', async () => {
     const faults = `late_joiners: [{at_s: 1}]
 faults:

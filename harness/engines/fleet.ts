@@ -10,7 +10,7 @@ import type { SecureContext } from 'node:tls';
 import type { EngineOptions, NodeState, RunningTestnet } from '../engine.ts';
 import { roomOnHost } from '../host.ts';
 import type { Plan } from '../plan.ts';
-import { openRun, type Run } from '../run-record.ts';
+import { leftBehind, openRun, type Run } from '../run-record.ts';
 import { sideBySide } from '../side-by-side.ts';
 import { UsageError } from '../usage-error.ts';
 import { type Authority, createAuthority } from '../wire/authority.ts';
@@ -40,7 +40,8 @@ export async function openGround<More>(
     });
     return { run, authority, context, ...(await more(run)) };
   } catch (error) {
-    await run.close();
+    // What stays goes with the next start.
+    await run.close().catch(() => {});
     throw error;
   }
 }
@@ -70,7 +71,8 @@ export async function standUp(options: EngineOptions, steps: Steps): Promise<Run
     options.signal?.throwIfAborted();
     return testnet;
   } catch (error) {
-    await stop();
+    // What could not be taken down must not hide why.
+    await stop().catch((left: unknown) => options.onEvent?.({ kind: 'info', text: leftBehind(left) }));
     // What fails because everything is being stopped is no failure of its own.
     options.signal?.throwIfAborted();
     throw error;
