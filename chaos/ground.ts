@@ -5,6 +5,7 @@ import type { Life } from '../harness/history.ts';
 import type { Observers } from '../harness/observers.ts';
 import type { Plan } from '../harness/plan.ts';
 import type { Recorder } from '../harness/recorder.ts';
+import { UsageError } from '../harness/usage-error.ts';
 import type { Authority } from '../harness/wire/authority.ts';
 import type { MonitorBook } from '../harness/wire/monitors.ts';
 
@@ -63,7 +64,8 @@ const startWithinMs = 30_000;
 
 /**
  * Starts a stopped node's process and waits until it accepts TLS; `links` are to be made to work again meanwhile and resolve to
- * when they did. A node that does not come up is the node's failure, and stands in its life.
+ * when they did. A node that does not come up is the node's failure, and stands in its life; one that the engine or this host cannot
+ * start is trouble of ours.
  */
 export async function bringUp(
   ground: Ground,
@@ -83,9 +85,11 @@ export async function bringUp(
   const reachableAt = linked.status === 'rejected' ? null : Math.max(readyAt, linked.value);
   if (started.status === 'fulfilled') lifeReady(ground, life, readyAt, reachableAt);
   else {
-    const why =
-      node.failure ?? (started.reason instanceof Error ? started.reason.message : String(started.reason));
-    lifeEnds(ground, name, `failed: ${why}`, recorder.now());
+    const { reason } = started;
+    const why = node.failure ?? (reason instanceof Error ? reason.message : String(reason));
+    const isOurs = node.failure === null && !(reason instanceof UsageError);
+    lifeEnds(ground, name, `${isOurs ? 'stopped' : 'failed'}: ${why}`, recorder.now());
+    if (isOurs) recorder.trouble(`${name} could not be started again: ${why}`);
   }
   // It is up all the same, and only its links do not work.
   if (linked.status === 'rejected') throw linked.reason;

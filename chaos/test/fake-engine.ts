@@ -32,6 +32,8 @@ export interface FakeOptions {
   fails?: 'kill' | 'pause' | 'perturb' | 'lift';
   /** What receipts of link faults say of themselves. */
   evidence?: Record<string, unknown>;
+  /** Nodes that the engine starts once and then never again, for reasons of its own. */
+  onlyOnce?: string[];
   onStop?: () => void;
 }
 
@@ -56,8 +58,8 @@ export function fakeEngine(options: FakeOptions = {}): FakeEngine {
       const instants = new Map<string, { startedAt: number; readyAt: number }>();
       for (const planned of plan.nodes) {
         const items = options.selfish?.includes(planned.name) ? itemSet() : shared;
-        const { dead = [], fails } = options;
-        const ground = { plan, authority, items, up, done, instants, tell, dead, fails };
+        const { dead = [], onlyOnce = [], fails } = options;
+        const ground = { plan, authority, items, up, done, instants, tell, dead, onlyOnce, fails };
         nodes.set(planned.name, await fakeNode(planned, ground));
       }
       const testnet: RunningTestnet = {
@@ -97,6 +99,7 @@ interface Ground {
   tell(node: string, state: NodeState): void;
   dead: string[];
   fails: FakeOptions['fails'];
+  onlyOnce: string[];
 }
 
 type FakeNode = RunningNode & { close(): Promise<void> };
@@ -141,6 +144,8 @@ async function fakeNode(planned: PlannedNode, ground: Ground): Promise<FakeNode>
         ground.tell(planned.name, 'failed');
         return;
       }
+      if (ground.onlyOnce.includes(planned.name) && ground.instants.has(planned.name))
+        throw new Error('the engine has no room');
       const startedAt = performance.now();
       listener = await listen(puppet, '127.0.0.1', port, {
         handshake: {},

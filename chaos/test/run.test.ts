@@ -84,6 +84,18 @@ describe('a run', () => {
     );
   }).timeout(30_000);
 
+  it('does not blame a node that the engine cannot start again', async () => {
+    const faults = 'faults: [{kind: kill, nodes: node-3, at_s: 0.2, for_s: 0.3}]';
+    const { record } = await run(plan(faults, 1), { onlyOnce: ['node-3'] });
+    expect(record.history.lives.findLast(({ node }) => node === 'node-3')!.end).to.equal(
+      'stopped: the engine has no room',
+    );
+    expect(verdictOf(record, 'nodes.up')).to.not.equal('fail');
+    expect(record.history.trouble).to.deep.equal([
+      'node-3 could not be started again: the engine has no room',
+    ]);
+  }).timeout(30_000);
+
   it('applies faults with receipts, cures them, and brings nodes back', async () => {
     const faults = `late_joiners: [{at_s: 1}]
 faults:

@@ -5,6 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,17 +17,16 @@ import { openLog } from '../node-log.ts';
 export type NodeCommand = { argv: readonly string[] } | { shell: string };
 
 /**
- * Starts the process in a group of its own, so that the children of a foreign command end with it. `pid` of the result is
- * undefined where there is no such program; the reason comes by its `error` event. `niceness`: how far it steps back where
- * processors are scarce, 0 to 19.
+ * Starts the process in a group of its own, so that the children of a foreign command end with it; rejects with the system's error
+ * where there can be none. `niceness`: how far it steps back where processors are scarce, 0 to 19.
  */
-export function launch(
+export async function launch(
   command: NodeCommand,
   files: NodeFolder,
   logFile: string,
   stderrFile: string | null,
   niceness = 0,
-): ChildProcess {
+): Promise<ChildProcess & { pid: number }> {
   const [program, ...words] = 'argv' in command ? command.argv : ['/bin/sh', '-c', command.shell];
   if (program === undefined) throw new Error('an empty command');
   const out = openLog(logFile);
@@ -37,8 +37,9 @@ export function launch(
       stdio: ['ignore', out, err],
       detached: true,
     });
-    if (niceness !== 0 && started.pid !== undefined) stepBack(started.pid, niceness);
-    return started;
+    if (started.pid === undefined) throw (await once(started, 'error'))[0];
+    if (niceness !== 0) stepBack(started.pid, niceness);
+    return started as ChildProcess & { pid: number };
   } finally {
     closeSync(out);
     if (err !== out) closeSync(err);
@@ -80,10 +81,16 @@ export async function endRest(group: number, command: NodeCommand, files: NodeFo
   while (membersOf(group).size > 0 && performance.now() < deadline) await delay(5);
 }
 
-/** Why there is no process at all. */
-export function startError(error: NodeJS.ErrnoException, command: NodeCommand): string {
-  const program = 'argv' in command ? command.argv[0] : '/bin/sh';
-  if (error.code === 'ENOENT') return `there is no program "${program}"`;
-  if (error.code === 'EACCES') return `"${program}" may not be executed`;
-  return `${error.code ?? 'error'} for "${program}"`;
+/** What is wrong with the command itself, by the system's code; anything else is this host's want of processes, files or memory. */
+const wrongCommand: Record<string, (program: string) => string> = {
+  ENOENT: (program) => `there is no program "${program}"`,
+  EACCES: (program) => `"${program}" may not be executed`,
+  ENOTDIR: (program) => `there is no program "${program}"`,
+  ENOEXEC: (program) => `"${program}" is no program for this host`,
+};
+
+/** Why there is no process at all, where the command is to blame; null: this host is. */
+export function startError({ code }: NodeJS.ErrnoException, command: NodeCommand): string | null {
+  const program = 'argv' in command ? command.argv[0]! : '/bin/sh';
+  return wrongCommand[code ?? '']?.(program) ?? null;
 }

@@ -8,7 +8,8 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Receipt } from '../../engine.ts';
 import { membersOf, signalGroup } from '../../os-process.ts';
-import type { Run } from '../../run-record.ts';
+import { complaintOf, type Run } from '../../run-record.ts';
+import { TroubleError } from '../../trouble-error.ts';
 import type { Exit } from '../failure.ts';
 import {
   beginAnew,
@@ -38,25 +39,25 @@ const freezeProofMs = 2_000;
 /** How long the address of a node that has ended may stay taken, ms. */
 const letGoMs = 1_000;
 
-/** Resolves when there is a process. UsageError where there can be none. */
+/** Resolves when there is a process. UsageError where its command makes none, TroubleError where this host has no room for one. */
 export async function start(life: ProcessLife): Promise<void> {
   const { run, address, command, files, logFile, stderrFile, niceness } = life;
   beginAnew(life);
   if (!life.addressMayBeInUse && !(await freeSoon(address))) {
-    throw fail(life, `cannot be started: another process listens on ${address}`);
+    throw new TroubleError(`${life.name} cannot be started: another process listens on ${address}`);
   }
   noteStart(life);
-  const started = launch(command, files, logFile, stderrFile, niceness);
-  if (started.pid === undefined) {
-    const [error] = (await once(started, 'error')) as [NodeJS.ErrnoException];
-    throw fail(life, `could not be started: ${startError(error, command)}`);
-  }
+  const started = await launch(command, files, logFile, stderrFile, niceness).catch((error: unknown) => {
+    const itsOwn = startError(error as NodeJS.ErrnoException, command);
+    if (itsOwn !== null) throw fail(life, `could not be started: ${itsOwn}`);
+    throw new TroubleError(`${life.name} could not be started on this host: ${complaintOf(error)}`);
+  });
   life.child = started;
   run.adopt(started.pid);
   hasStarted(
     life,
     () => untilEnded(life, started),
-    () => signalGroup(started.pid!, 'SIGKILL'),
+    () => signalGroup(started.pid, 'SIGKILL'),
   );
 }
 
@@ -92,7 +93,7 @@ export async function end(life: ProcessLife, signal: EndSignal, withinMs: number
   return { ...receipt, evidence: { pid, ...receipt.evidence, processesLeft: membersOf(pid).size } };
 }
 
-/** Stops or continues the whole group and waits until the kernel says so of every member. */
+/** Stops or continues the whole group and waits until the kernel says so of every member. Throws where nobody is left in it. */
 export async function freeze(life: ProcessLife, frozen: boolean): Promise<Receipt> {
   const { name } = life;
   const signal = frozen ? 'SIGSTOP' : 'SIGCONT';
@@ -109,6 +110,7 @@ export async function freeze(life: ProcessLife, frozen: boolean): Promise<Receip
     await delay(2);
     states = membersOf(pid);
   }
+  if (states.size === 0) throw new Error(`${name} has ended: nothing is left to get ${signal}`);
   hasFrozen(life, frozen);
   return {
     at: performance.now(),

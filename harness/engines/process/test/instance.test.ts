@@ -6,12 +6,13 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { membersOf, processesWithEnvironment, startTimeOf } from '../../../os-process.ts';
 import { openRun, type Run } from '../../../run-record.ts';
+import { TroubleError } from '../../../trouble-error.ts';
 import { UsageError } from '../../../usage-error.ts';
 import type { Instance } from '../../instance.ts';
 import { type ProbeIdentity, probe, probeContext } from '../../probe.ts';
 import { type Addresses, claimAddresses } from '../addresses.ts';
 import { type ProcessSpec, prepareInstance } from '../instance.ts';
-import { selfSigned, stubCommand, stubSpec } from './fixture.ts';
+import { selfSigned, stubArgv, stubCommand, stubSpec } from './fixture.ts';
 
 describe('an instance of a node', () => {
   let run: Run;
@@ -227,6 +228,12 @@ describe('an instance of a node', () => {
       line: /could not be started: there is no program "\/no\/such\/program"; it wrote nothing$/,
     },
     {
+      what: 'is below a file',
+      behaviour: 'good',
+      spec: { command: { argv: ['/etc/hosts/program'] } },
+      line: /could not be started: there is no program "\/etc\/hosts\/program"; it wrote nothing$/,
+    },
+    {
       what: 'is a line that the shell does not understand',
       behaviour: 'good',
       spec: { command: { shell: 'no-such-program --now' } },
@@ -264,11 +271,35 @@ describe('an instance of a node', () => {
       () => null,
       (reason: unknown) => reason as Error,
     );
-    expect(error).to.be.instanceOf(UsageError);
+    // That is nothing that the node did.
+    expect(error).to.be.instanceOf(TroubleError);
+    expect(second.failure).to.equal(null);
     expect(error!.message).to.match(/^stub-\d+ cannot be started: another process listens on 127\./);
     const third = prepare('good', { listen: first.address, addressMayBeInUse: true });
     await third.start();
     expect(await third.ended()).to.include({ code: 2 });
     expect(third.failure).to.match(/listen: EADDRINUSE/);
+  });
+
+  it('is not to blame where this host can make no process', async () => {
+    const stub = prepare('good', { command: { argv: [...stubArgv('good'), 'x'.repeat(4_000_000)] } });
+    const error = await stub.start().then(
+      () => null,
+      (reason: unknown) => reason as Error,
+    );
+    expect(error).to.be.instanceOf(TroubleError);
+    expect(error!.message).to.match(/^stub-\d+ could not be started on this host: E2BIG$/);
+    expect([stub.state, stub.failure]).to.deep.equal(['planned', null]);
+  });
+
+  it('is not said to stand still when it has just ended', async () => {
+    const stub = prepare('good');
+    await stub.start();
+    await stub.ready();
+    // In the same turn: the kernel knows that it has ended, and we have not been told.
+    process.kill(stub.pid!, 'SIGKILL');
+    while (membersOf(stub.pid!).size > 0);
+    const outcome = await stub.pause().catch((error: Error) => error.message);
+    expect(outcome).to.match(/^stub-\d+ has ended: nothing is left to get SIGSTOP$/);
   });
 });
