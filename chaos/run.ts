@@ -114,6 +114,10 @@ function onEngineEvent(event: EngineEvent, ground: Ground | null, recorder: Reco
     recorder.note(event.text);
     return;
   }
+  if (event.kind === 'trouble') {
+    recorder.trouble(event.text);
+    return;
+  }
   const life = recorder.life(event.node);
   if (event.state === 'ready' && ground !== null && life?.number === 0 && life.readyAt === null) {
     firstReady(ground, event.node);

@@ -51,7 +51,9 @@ export interface EngineOptions {
 
 export type EngineEvent =
   | { kind: 'node'; node: string; state: NodeState; detail?: string }
-  | { kind: 'info'; text: string };
+  | { kind: 'info'; text: string }
+  /** The engine lost sight of something: what it says of the nodes may be late or wrong. */
+  | { kind: 'trouble'; text: string };
 
 export interface Engine {
   readonly name: string;

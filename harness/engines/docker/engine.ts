@@ -202,6 +202,7 @@ async function prepareNodes(
       logDir,
       readyWithinMs,
       onState: stateTeller(options, node.name),
+      onTrouble: (text: string) => options.onEvent?.({ kind: 'trouble', text }),
     };
     nodes.set(node.name, prepareFleetNode(fleet, spec));
   }

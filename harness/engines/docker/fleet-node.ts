@@ -52,6 +52,7 @@ export interface FleetNodeSpec {
   logDir: string;
   readyWithinMs: number;
   onState: ContainerLife['onState'];
+  onTrouble: ContainerLife['onTrouble'];
 }
 
 /** Of 1024 that a container has otherwise: what niceness 10 is to a process. Faults and measurements go before nodes. */
@@ -86,6 +87,7 @@ export function prepareFleetNode(ground: FleetGround, spec: FleetNodeSpec): Flee
     ip: hostAndPort(address).host,
     container: null,
     pid: null,
+    onTrouble: spec.onTrouble,
   };
   const node = { plan, life, make };
   return { ...node, face: faceOf(ground, node) };

@@ -5,8 +5,10 @@
 
 import { constants } from 'node:os';
 import { finished } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { Receipt } from '../../engine.ts';
+import { TroubleError } from '../../trouble-error.ts';
 import type { Exit } from '../failure.ts';
 import {
   beginAnew,
@@ -31,25 +33,34 @@ export interface ContainerLife extends Life {
   readonly ip: string;
   container: Docker.Container | null;
   pid: number | null;
+  /** The engine lost sight of it. */
+  readonly onTrouble: (text: string) => void;
 }
 
-/** Resolves when the engine has started it. UsageError where the image cannot be started. */
+/** Of the engine's answers these are about the image or the container; all others, and none, are about the engine. */
+const itsOwnFault: readonly (number | undefined)[] = [400, 404];
+
+/** Resolves when the engine has started it. UsageError where the image cannot be started, TroubleError where the engine cannot. */
 export async function start(life: ContainerLife): Promise<void> {
   beginAnew(life);
   // What was put into its folder while it did not run (a torn store, another certificate) is ours until now.
   giveToContainer(life.files.folder);
   noteStart(life);
   const { container, logEnd } = await startContainer(life).catch((error: unknown) => {
-    throw fail(life, `could not be started: ${engineWords(error)}`);
+    if (itsOwnFault.includes((error as { statusCode?: number }).statusCode))
+      throw fail(life, `could not be started: ${engineWords(error)}`);
+    throw new TroubleError(`the container engine could not start ${life.name}: ${engineWords(error)}`);
   });
   hasStarted(
     life,
     () => untilEnded(life, container, logEnd),
     () => container.kill({ signal: 'SIGKILL' }).catch(() => {}),
   );
-  // The engine may take it away in the middle of the waiting.
+  // Once it is given up nobody waits any more, and the engine takes it away in the middle of that.
   life.ending.catch(() => {});
-  if (life.ground.local) life.pid = (await container.inspect()).State.Pid || null;
+  // It runs whether or not the engine finds the time to say as what.
+  const inspected = life.ground.local ? await container.inspect().catch(() => null) : null;
+  life.pid = inspected?.State.Pid || null;
 }
 
 /** The first time it is made, then the same one is started again. */
@@ -104,19 +115,64 @@ async function untilEnded(
   container: Docker.Container,
   logEnd: Promise<unknown>,
 ): Promise<Exit> {
-  const { StatusCode } = (await container.wait()) as { StatusCode: number };
+  const { status, isSeen } = await endOf(life, container);
   const at = performance.now();
   // Its last words come by another way than the news of its end.
   await within(logEnd, 2_000);
-  const ended: Exit = { ...exitOf(StatusCode), at };
+  const ended: Exit = { ...exitOf(status), at };
   life.pid = null;
+  // It may have ended with the engine: that is not held against it.
+  if (!isSeen) life.told = true;
   hasEnded(life, ended, null);
   return ended;
 }
 
+const askAgainMs = 500;
+
+/**
+ * The exit status, also across an engine that breaks the waiting off (it is started anew, say), which the run is told. `isSeen`: somebody
+ * watched it end; null: it is gone without a word. Rejects only once the node is given up.
+ */
+export async function endOf(
+  life: Pick<ContainerLife, 'name' | 'over' | 'onTrouble'>,
+  container: Docker.Container,
+): Promise<{ status: number | null; isSeen: boolean }> {
+  let isTold = false;
+  for (;;) {
+    try {
+      return { status: ((await container.wait()) as { StatusCode: number }).StatusCode, isSeen: true };
+    } catch (error) {
+      if (life.over) throw error;
+      if (!isTold)
+        life.onTrouble(`The container engine lost sight of ${life.name} for a while: ${engineWords(error)}`);
+      isTold = true;
+    }
+    const state = await stateOnceItAnswers(life, container);
+    if (state?.Running !== true) return { status: state?.ExitCode ?? null, isSeen: false };
+    await delay(askAgainMs);
+  }
+}
+
+/** null: there is no such container. */
+async function stateOnceItAnswers(
+  life: Pick<ContainerLife, 'over'>,
+  container: Docker.Container,
+): Promise<{ Running: boolean; ExitCode: number } | null> {
+  for (;;) {
+    try {
+      return (await container.inspect()).State;
+    } catch (error) {
+      if ((error as { statusCode?: number }).statusCode === 404) return null;
+      if (life.over) throw error;
+    }
+    await delay(askAgainMs);
+  }
+}
+
 /** As shells do, the engine tells an end by a signal as 128 and its number. */
-function exitOf(status: number): { code: number | null; signal: NodeJS.Signals | null } {
-  const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
+function exitOf(status: number | null): { code: number | null; signal: NodeJS.Signals | null } {
+  const number = (status ?? 0) - 128;
+  const signal = Object.entries(constants.signals).find(([, one]) => one === number)?.[0];
   return signal === undefined
     ? { code: status, signal: null }
     : { code: null, signal: signal as NodeJS.Signals };

@@ -43,6 +43,7 @@ export function prepareSingle(ground: SingleGround, spec: InstanceSpec, hooks: I
     ip: hostAndPort(spec.listen).host,
     container: null,
     pid: null,
+    onTrouble: () => {},
   };
   return instanceOf(life, {
     pid: () => life.pid,
