@@ -54,12 +54,6 @@ export function startTimeOf(pid: number): string | null {
   return started === null ? null : String(Date.parse(started) / 1000);
 }
 
-/** The kernel's letter for the process (`T` stopped, `Z` ended but not waited for); null if there is none. */
-export function stateOf(pid: number): string | null {
-  if (hasProc) return statOf(pid)?.state ?? null;
-  return ps('state', pid)?.charAt(0) ?? null;
-}
-
 /** Members of a process group that still run: pid → state. Zombies are left out, they hold nothing. */
 export function membersOf(group: number): Map<number, string> {
   const members = new Map<number, string>();

@@ -67,10 +67,32 @@ export interface Watchdog {
 
 /** Starts the watchdog of the run that owns `folder`. Throws where there is no `/bin/sh`. */
 export function startWatchdog(folder: string): Watchdog {
+  const { pid, pipe, dismiss } = waitingShell(script, [folder], {
+    PATH: process.env.PATH ?? '/usr/bin:/bin',
+  });
+  return {
+    pid,
+    watch: (group) => void pipe.write(`+ ${group}\n`),
+    unwatch: (group) => void pipe.write(`- ${group}\n`),
+    dismiss,
+  };
+}
+
+/** A shell that outlives us. */
+export interface WaitingShell {
+  readonly pid: number;
+  /** Its stdin, which ends with us. */
+  readonly pipe: Socket;
+  /** Writes `done` and waits until it has ended. */
+  dismiss(): Promise<void>;
+}
+
+/** Runs a script that reads its stdin to the end and then does its work, unless the last line is `done`. Throws where there is no `/bin/sh`. */
+export function waitingShell(text: string, words: readonly string[], env: NodeJS.ProcessEnv): WaitingShell {
   // A session of its own, so that the terminal's Ctrl-C does not reach it, and no folder that could not be unmounted.
-  const child: ChildProcess = spawn('/bin/sh', ['-c', script, 'cle-testnet-watchdog', folder], {
+  const child: ChildProcess = spawn('/bin/sh', ['-c', text, 'cle-testnet-watchdog', ...words], {
     cwd: '/',
-    env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
+    env,
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
@@ -83,9 +105,8 @@ export function startWatchdog(folder: string): Watchdog {
   const exited = once(child, 'exit');
   return {
     pid: child.pid,
-    watch: (group) => void pipe.write(`+ ${group}\n`),
-    unwatch: (group) => void pipe.write(`- ${group}\n`),
-    dismiss: async () => {
+    pipe,
+    async dismiss() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.ref();
       pipe.end('done\n');

@@ -92,3 +92,12 @@ function complaint(error: NodeJS.ErrnoException, name: string): string {
     return `no container engine answers at ${name} (is Docker installed and running? DOCKER_HOST names another)`;
   return `the container engine at ${name} cannot be used: ${error.message}`;
 }
+
+/** Why the engine did not do it, in its own words and one line, without dockerode's `(HTTP code 404) …`. */
+export function engineWords(error: unknown): string {
+  const { json, message } = error as { json?: { message?: string }; message: string };
+  return (json?.message ?? message)
+    .replace(/^\(HTTP code \d+\)[^-]*- /, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}

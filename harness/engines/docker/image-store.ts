@@ -6,6 +6,7 @@
 import { basename } from 'node:path';
 import type Docker from 'dockerode';
 import { UsageError } from '../../usage-error.ts';
+import { engineWords } from './connect.ts';
 
 export interface OurImage {
   /** What containers are made from: `cle-testnet/node:<hash of its content>`. */
@@ -65,7 +66,7 @@ async function presentByName(docker: Docker, ref: string): Promise<string | null
     return await present(docker, ref);
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode !== 400) throw error;
-    throw new UsageError(`image ${ref}: ${reasonOf(error)}`);
+    throw new UsageError(`image ${ref}: ${engineWords(error)}`);
   }
 }
 
@@ -84,20 +85,11 @@ export async function pulled(docker: Docker, ref: string): Promise<void> {
     });
   } catch (error) {
     if (giveUp.signal.aborted) throw giveUp.signal.reason;
-    throw new Error(reasonOf(error));
+    throw new Error(engineWords(error));
   } finally {
     clearTimeout(total);
     clearTimeout(silence);
   }
-}
-
-/** The engine's words without dockerode's `(HTTP code 404) …`. */
-function reasonOf(error: unknown): string {
-  const { json, message } = error as { json?: { message?: string }; message: string };
-  return (json?.message ?? message)
-    .replace(/^\(HTTP code \d+\)[^-]*- /, '')
-    .replace(/\s+/g, ' ')
-    .trim();
 }
 
 /** Waits for the end of a stream of progress; rejects with the error in it, if there is one. */

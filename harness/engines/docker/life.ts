@@ -23,6 +23,7 @@ import {
   within,
 } from '../life.ts';
 import { logStream } from '../node-log.ts';
+import { engineWords } from './connect.ts';
 import { containerUserText, giveToContainer } from './folder.ts';
 import type { SingleGround } from './single.ts';
 import { startSingle } from './single-container.ts';
@@ -216,10 +217,4 @@ export async function freeze(life: ContainerLife, frozen: boolean): Promise<Rece
 function runningContainer(life: ContainerLife): { container: Docker.Container; pid: number | null } {
   if (!life.running || life.container === null) throw new Error(`${life.name} is not running`);
   return { container: life.container, pid: life.pid };
-}
-
-/** The engine's own words, in one line. */
-export function engineWords(error: unknown): string {
-  const { json, message } = error as { json?: { message?: string }; message: string };
-  return (json?.message ?? message).replace(/\s+/g, ' ').trim();
 }

@@ -6,9 +6,9 @@
 import type Docker from 'dockerode';
 import type { Plan } from '../../plan.ts';
 import { UsageError } from '../../usage-error.ts';
+import { engineWords } from './connect.ts';
 import type { Images } from './fleet-images.ts';
 import { removeRun } from './leftovers.ts';
-import { engineWords } from './life.ts';
 import { type FleetNetwork, neighbourLimit, openFleetNetwork, type Scheme } from './network.ts';
 import { NoAnswer, type Prober, startProber } from './prober.ts';
 import { startToxiproxy, type ToxiproxyContainer } from './toxiproxy.ts';
