@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import type { Receipt } from '../../engine.ts';
 import { contentsOf } from '../node-files.ts';
+import { engineWords } from './connect.ts';
 import { type FleetGround, type FleetNode, remakeContainer } from './fleet-node.ts';
 import { containerUser, containerUserText } from './folder.ts';
 import { type TarEntry, tarStream } from './image-tar.ts';
 import type { Perturbed } from './perturb.ts';
 
-const ballast = '.ballast';
 const readyWithinMs = 30_000;
 
 /** The node runs when its disk is filled. At the cure it stands still and the disk is as it left it, less the ballast. */
@@ -40,7 +40,7 @@ export async function fillDisk(
     receipt: receipt(`the disk of ${life.name} (${mib} MiB) is full`, { engine: refusal }),
     async cure() {
       if (life.running) await face.kill();
-      await put(keeper, [{ path: `/${ballast}`, kind: 'file', mode: 0o600, content: '' }]);
+      await put(keeper, ballastOf(ballastMib(mib), null));
       return receipt(`the disk of ${life.name} has room again`, {});
     },
   };
@@ -101,15 +101,28 @@ async function put(keeper: Docker.Container, entries: readonly TarEntry[]): Prom
   await keeper.putArchive(tarStream(entries) as unknown as NodeJS.ReadableStream, { path: '/disk' });
 }
 
+/** No file in a tar archive is as large as a disk may be. */
+const largestMib = 4_096;
+
+/** Files that take `mib` together; with `byte` null empty ones in their place. */
+export function ballastOf(mib: number, byte: number | null): TarEntry[] {
+  return Array.from({ length: Math.ceil(mib / largestMib) }, (_, index) => {
+    const size = Math.min(largestMib, mib - index * largestMib) * 2 ** 20;
+    const content = byte === null ? '' : { byte, size };
+    return { path: `/.ballast-${index + 1}`, kind: 'file', mode: 0o600, content };
+  });
+}
+
+/** More than fits. */
+const ballastMib = (mib: number): number => mib + 2;
+
 /** Puts in more than fits; what the engine says then is the proof. Rejects if all of it fits. */
 async function fill(keeper: Docker.Container, mib: number): Promise<string> {
-  const content = Buffer.alloc((mib + 2) * 2 ** 20, 0x2e);
   try {
-    await put(keeper, [{ path: `/${ballast}`, kind: 'file', mode: 0o600, content }]);
+    await put(keeper, ballastOf(ballastMib(mib), 0x2e));
   } catch (error) {
-    const { json, message } = error as { json?: { message?: string }; message: string };
-    const words = json?.message ?? message;
-    if (/no space left on device/i.test(words)) return words.replace(/\s+/g, ' ').trim();
+    const words = engineWords(error);
+    if (/no space left on device/i.test(words)) return words;
     throw error;
   }
   throw new Error('more was written to the disk than it can hold');

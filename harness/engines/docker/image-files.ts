@@ -100,6 +100,7 @@ export async function hashOf(entries: readonly TarEntry[], recipe: string): Prom
     if (entry.kind === 'folder' || entry.path.endsWith('.cache')) continue;
     const { content } = entry;
     if (typeof content === 'string' || Buffer.isBuffer(content)) hash.update(content);
+    else if ('byte' in content) hash.update(JSON.stringify(content));
     else
       for await (const chunk of createReadStream(content.file, { highWaterMark: 1 << 20 }))
         hash.update(chunk);

@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 
-/** What lies at a path. A file's content is a text, or the path of a file on this machine and its size. */
+/** What lies at a path. A file's content is a text, or the path of a file on this machine and its size, or a byte again and again. */
 export type TarEntry =
   | { path: string; kind: 'folder'; mode: number; owner?: number }
   | {
@@ -14,7 +14,7 @@ export type TarEntry =
       kind: 'file';
       mode: number;
       owner?: number;
-      content: string | Buffer | { file: string; size: number };
+      content: string | Buffer | { file: string; size: number } | { byte: number; size: number };
     };
 
 /** The entries as a tar archive; parent folders that are not listed are for the reader to make. */
@@ -29,15 +29,23 @@ async function* blocks(entries: readonly TarEntry[]): AsyncGenerator<Buffer> {
     if (entry.kind === 'folder') continue;
     const { content } = entry;
     if (typeof content === 'string' || Buffer.isBuffer(content)) yield Buffer.from(content);
+    else if ('byte' in content) yield* bytesOf(content);
     else yield* fileOf(content);
     yield Buffer.alloc(paddingOf(size));
   }
   yield Buffer.alloc(1024);
 }
 
+const pieceBytes = 1 << 20;
+
+function* bytesOf({ byte, size }: { byte: number; size: number }): Generator<Buffer> {
+  const piece = Buffer.alloc(Math.min(size, pieceBytes), byte);
+  for (let left = size; left > 0; left -= piece.length) yield piece.subarray(0, left);
+}
+
 async function* fileOf({ file, size }: { file: string; size: number }): AsyncGenerator<Buffer> {
   let sent = 0;
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
+  for await (const chunk of createReadStream(file, { highWaterMark: pieceBytes })) {
     sent += (chunk as Buffer).length;
     yield chunk as Buffer;
   }
@@ -57,6 +65,8 @@ const paddingOf = (size: number): number => (512 - (size % 512)) % 512;
 function header(entry: TarEntry, size: number): Buffer {
   const block = Buffer.alloc(512);
   const { name, prefix } = split(entry.path.replace(/^\//, '') + (entry.kind === 'folder' ? '/' : ''));
+  // The field of the size holds 8 GiB less one.
+  if (size >= 8 ** 11) throw new Error(`${entry.path}: too large for a tar archive`);
   const octal = (value: number, at: number, width: number): void => {
     block.write(`${value.toString(8).padStart(width - 1, '0')}\0`, at, 'latin1');
   };

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
+import { ballastOf } from '../disk.ts';
 import { fileEntry, folderEntries, hashOf, libraryEntries, libraryPath } from '../image-files.ts';
 import { type TarEntry, tarStream } from '../image-tar.ts';
 
@@ -42,6 +43,25 @@ describe('docker: what an image is made of', () => {
     expect(content).to.equal('ü\n');
     const tooLong = tarStream([{ path: `/${'x'.repeat(300)}`, kind: 'file', mode: 0o644, content: '' }]);
     expect(await buffer(tooLong).catch((error: Error) => error.message)).to.match(/too long a path/);
+  });
+
+  it('may be larger than memory, piece by piece', async () => {
+    let most = 0;
+    let total = 0;
+    for await (const chunk of tarStream(ballastOf(300, 0x2e))) {
+      most = Math.max(most, (chunk as Buffer).length);
+      total += (chunk as Buffer).length;
+    }
+    expect(most).to.equal(2 ** 20);
+    expect(total).to.equal(300 * 2 ** 20 + 512 + 1024);
+    const sizes = ballastOf(65_538, 0x2e).map(
+      (entry) => (entry as { content: { size: number } }).content.size,
+    );
+    expect(sizes.reduce((sum, size) => sum + size)).to.equal(65_538 * 2 ** 20);
+    // The header of a tar archive has no room for more.
+    expect(Math.max(...sizes)).to.be.lessThan(8 ** 11);
+    const tooLarge: TarEntry = { path: '/x', kind: 'file', mode: 0o600, content: { byte: 1, size: 8 ** 11 } };
+    expect(await buffer(tarStream([tooLarge])).catch((error: Error) => error.message)).to.match(/too large/);
   });
 
   it('has the libraries of the running Node, and their folders for the loader', async function () {
