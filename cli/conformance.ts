@@ -15,7 +15,7 @@ import { exitCodeOf } from '../conformance/summary.ts';
 import type { Target } from '../conformance/target.ts';
 import { checkAddress, openAddressTarget } from '../conformance/target-address.ts';
 import { openCommandTarget } from '../conformance/target-command.ts';
-import { stopOnSignals } from '../harness/run-record.ts';
+import { leftBehind, stopOnSignals } from '../harness/run-record.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import type { NodeBundle } from '../node/bundle.ts';
 import { readWords, shellQuoted, text, whole } from './command-line.ts';
@@ -107,7 +107,7 @@ export async function conformance(argv: readonly string[]): Promise<number> {
       return exitCodeOf((await signals.guard(running)).verdict);
     } finally {
       signals.off();
-      await target.close();
+      await target.close().catch((error: unknown) => terminal.note(leftBehind(error)));
     }
   } finally {
     out.removeIfEmpty();

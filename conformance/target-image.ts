@@ -1,14 +1,16 @@
 /**
  * The target that is an image: its instances are containers in a network of the run's own, which reach this host and nothing
- * else. Everything carries the run's label; what runs with a dead harness left is swept first.
+ * else. Everything carries the run's label; a watchdog removes it if the harness is killed, and what is left then is swept first.
  */
 
 import { connectDocker } from '../harness/engines/docker/connect.ts';
 import { foreignImage } from '../harness/engines/docker/image.ts';
-import { removeRun, runLabels, sweepEngine } from '../harness/engines/docker/leftovers.ts';
+import { runLabels, sweepEngine } from '../harness/engines/docker/leftovers.ts';
 import { prepareSingle } from '../harness/engines/docker/single.ts';
 import { openSingleNetwork } from '../harness/engines/docker/single-network.ts';
+import { removeWatched, watchOverRun } from '../harness/engines/docker/watchdog.ts';
 import { openRun } from '../harness/run-record.ts';
+import { eachInTurn } from '../harness/side-by-side.ts';
 import { UsageError } from '../harness/usage-error.ts';
 import type { Target } from './target.ts';
 import { type Ground, type InstancesTarget, openInstancesTarget } from './target-instances.ts';
@@ -30,13 +32,15 @@ export async function openImageTarget(options: ImageTarget): Promise<Target> {
 }
 
 async function containersOf(image: string): Promise<Ground> {
-  const { docker, local } = await connectDocker();
-  await sweepEngine(docker);
+  const engine = await connectDocker();
+  const { docker, local } = engine;
+  await sweepEngine(engine);
   // Its id, so that a tag that moves meanwhile changes nothing.
   const { id } = await foreignImage(docker, image);
   const run = openRun('conformance');
   const labels = runLabels(run.id);
-  const release = (): Promise<void> => removeRun(docker, run.id);
+  const watchdog = watchOverRun(run.id);
+  const release = (): Promise<void> => removeWatched(docker, run.id, watchdog);
   try {
     const network = await openSingleNetwork(docker, `cle-${run.id}`, labels);
     const { hostName, hostIp } = network;
@@ -59,8 +63,8 @@ async function containersOf(image: string): Promise<Ground> {
       release,
     };
   } catch (error) {
-    await release();
-    await run.close();
+    // What would not go must not hide why there is no network.
+    await eachInTurn([release, () => run.close()]).catch(() => {});
     throw error;
   }
 }

@@ -10,6 +10,7 @@ import type { SecureContext } from 'node:tls';
 import type { Instance, InstanceHooks, InstanceSpec } from '../harness/engines/instance.ts';
 import { hostAndPort, probeContext } from '../harness/engines/probe.ts';
 import type { Run } from '../harness/run-record.ts';
+import { eachInTurn, toTheirEnd } from '../harness/side-by-side.ts';
 import { type Authority, createAuthority } from '../harness/wire/authority.ts';
 import { identityFrom } from '../harness/wire/identity.ts';
 import { boundedStarts } from './bounded.ts';
@@ -100,7 +101,8 @@ export async function openInstancesTarget(options: InstancesTarget, ground: Grou
     const first = await leaseShared(pool, 'start', () => {});
     await first.release();
   } catch (error) {
-    await target.close();
+    // What would not go must not hide why; the next start removes it.
+    await target.close().catch(() => {});
     throw error;
   }
   return target;
@@ -128,20 +130,23 @@ async function openPool(options: InstancesTarget, ground: Ground): Promise<Pool>
       inTurn: boundedStarts(startsAtOnce),
     };
   } catch (error) {
-    await releaseGround(ground);
+    await releaseGround(ground).catch(() => {});
     throw error;
   }
 }
 
+/** Each of them even if one before it would not go, so that nothing is left for one node's sake. */
 async function closePool(pool: Pool): Promise<void> {
-  await Promise.all([...pool.held].map((held) => held.instance.remove()));
+  const held = [...pool.held];
   pool.held.clear();
-  await releaseGround(pool.ground);
+  await eachInTurn([
+    () => toTheirEnd(...held.map(({ instance }) => instance.remove())),
+    () => releaseGround(pool.ground),
+  ]);
 }
 
-async function releaseGround(ground: Ground): Promise<void> {
-  await ground.release();
-  await ground.run.close();
+function releaseGround(ground: Ground): Promise<void> {
+  return eachInTurn([() => ground.release(), () => ground.run.close()]);
 }
 
 /** The sharing rows go round over the shared instances; one that ended is started anew in its place. */
@@ -182,8 +187,11 @@ async function bringUp(pool: Pool, options: NodeOptions): Promise<Held> {
       await held.instance.ready(readyWithin(pool, options) + 10_000);
     });
   } catch (error) {
-    pool.held.delete(held);
-    await held.instance.remove();
+    // One that will not go is tried again when the target is closed.
+    await held.instance.remove().then(
+      () => pool.held.delete(held),
+      () => {},
+    );
     throw error;
   }
   return held;

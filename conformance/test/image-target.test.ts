@@ -157,6 +157,20 @@ describe('conformance: an image as the target', function () {
     expect(both).to.deep.include({ code: 2, err: 'conformance: --command and --image exclude each other\n' });
   });
 
+  it('leaves nothing after SIGKILL, without any next run', async () => {
+    const child = start(['--image', image, '--only', 'TLS-01,HBT-01', '--out', join(folder, 'killed')], {});
+    const mine = `cle-testnet.run=${child.pid}-`;
+    for (let tries = 0; (await leftovers(docker, mine)).length < 2; tries += 1) {
+      expect(tries).to.be.lessThan(600);
+      await delay(50);
+    }
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('close', resolve));
+    for (let tries = 0; (await leftovers(docker, mine)).length > 0 && tries < 400; tries += 1)
+      await delay(50);
+    expect(await leftovers(docker, mine)).to.deep.equal([]);
+  });
+
   it('leaves nothing after SIGKILL that the next run does not sweep', async () => {
     const child = start(['--image', image, '--only', 'TLS-01,HBT-01', '--out', join(folder, 'killed')], {});
     const mine = `cle-testnet.run=${child.pid}-`;
@@ -166,7 +180,7 @@ describe('conformance: an image as the target', function () {
     }
     child.kill('SIGKILL');
     await new Promise((resolve) => child.once('close', resolve));
-    await sweepEngine(docker);
+    await sweepEngine({ docker, local: true });
     expect(await leftovers(docker, mine)).to.deep.equal([]);
   });
 });

@@ -81,19 +81,6 @@ export async function standUp(options: EngineOptions, steps: Steps): Promise<Run
   }
 }
 
-/** All to their end even if one fails, because what they made is undone together; then the first failure is thrown. */
-export async function toTheirEnd(...works: Promise<unknown>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(works))
-    if (outcome.status === 'rejected') throw outcome.reason;
-}
-
-/** One after the other, each also if one before it failed; then the first failure is thrown. */
-export async function eachInTurn(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const step of steps) await step().catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw failures[0];
-}
-
 /** A node that only waits before it listens does not hold up the next one for longer. */
 const turnMs = 1_000;
 

@@ -4,7 +4,7 @@
  */
 
 import { UsageError } from '../../usage-error.ts';
-import { connectDocker } from './connect.ts';
+import { type Connected, connectDocker } from './connect.ts';
 import { removeOldImages } from './image.ts';
 import { sweepEngine } from './leftovers.ts';
 
@@ -13,21 +13,21 @@ import { sweepEngine } from './leftovers.ts';
  * that nothing uses yet, so those of the last minute stay.
  */
 export async function sweepEverything(othersLive: boolean): Promise<string[]> {
-  let docker: Awaited<ReturnType<typeof connectDocker>>['docker'];
+  let engine: Connected;
   try {
-    ({ docker } = await connectDocker());
+    engine = await connectDocker();
   } catch (error) {
     if (error instanceof UsageError) return [];
     throw error;
   }
-  const { runs, kept } = await sweepEngine(docker);
+  const { runs, kept } = await sweepEngine(engine);
   const lines = runs.map((id) => `removed the containers and the network of run ${id}`);
   for (const name of kept)
     lines.push(
       `kept by the container engine: the network ${name}, in which it counts a container that is gone; it goes when the engine is started anew`,
     );
   for (const kind of ['node', 'toxiproxy'])
-    for (const tag of await removeOldImages(docker, kind, othersLive ? '' : null))
+    for (const tag of await removeOldImages(engine.docker, kind, othersLive ? '' : null))
       lines.push(`removed the image ${tag}`);
   return lines;
 }

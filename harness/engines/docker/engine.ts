@@ -10,9 +10,8 @@ import type Docker from 'dockerode';
 import type { Ability, Engine, EngineOptions, RunningTestnet } from '../../engine.ts';
 import { type LinkPlane, openFaultPlane } from '../../links/plane.ts';
 import type { Plan } from '../../plan.ts';
-import { sideBySide } from '../../side-by-side.ts';
+import { eachInTurn, eachSideBySide, sideBySide, toTheirEnd } from '../../side-by-side.ts';
 import {
-  eachInTurn,
   instantsOf,
   keepFolders,
   openGround,
@@ -20,22 +19,21 @@ import {
   startAll,
   stateTeller,
   type TestnetGround,
-  toTheirEnd,
 } from '../fleet.ts';
 import { linkPairs, wiringOf } from '../wiring.ts';
-import { connectDocker } from './connect.ts';
+import { type Connected, connectDocker } from './connect.ts';
 import { countLinks } from './counters.ts';
 import { type EngineWords, listenToEngine } from './events.ts';
 import { checkPerturbations, findImages, type Images } from './fleet-images.ts';
 import { type FleetGround, type FleetNode, makeContainer, prepareFleetNode } from './fleet-node.ts';
-import { removeRun, runLabels, sweepEngine } from './leftovers.ts';
+import { runLabels, sweepEngine } from './leftovers.ts';
 import { type Lines, layLines } from './lines.ts';
 import type { Scheme } from './network.ts';
 import { perturb, readPerturbation } from './perturb.ts';
 import { giveUp } from './single.ts';
 import { answersInTime } from './toxiproxy.ts';
 import { type TrafficSources, type TrafficWatch, watchTraffic } from './traffic.ts';
-import { type EngineWatchdog, watchOverRun } from './watchdog.ts';
+import { type EngineWatchdog, removeWatched, watchOverRun } from './watchdog.ts';
 
 /** Everything that any engine can do: the table against which scenarios are held. */
 const abilities: readonly Ability[] = [
@@ -71,26 +69,26 @@ interface Ground extends TestnetGround {
 
 /** `schemes` are tried in turn (for tests: one). UsageError where no engine answers. */
 export async function dockerEngine(schemes: readonly Scheme[] = ['gateway', 'on-link']): Promise<Engine> {
-  const { docker } = await connectDocker();
+  const engine = await connectDocker();
   return {
     name: 'docker',
     abilities: new Set(abilities),
-    start: (plan, options) => startTestnet(plan, options, docker, schemes),
+    start: (plan, options) => startTestnet(plan, options, engine, schemes),
   };
 }
 
 async function startTestnet(
   plan: Plan,
   options: EngineOptions,
-  docker: Docker,
+  engine: Connected,
   schemes: readonly Scheme[],
 ): Promise<RunningTestnet> {
-  for (const id of (await sweepEngine(docker)).runs) {
+  for (const id of (await sweepEngine(engine)).runs) {
     options.onEvent?.({ kind: 'info', text: `removed the containers that the killed run ${id} had left` });
   }
   checkPerturbations(plan);
   const ground: Ground = await openGround(plan, async (run) => ({
-    docker,
+    docker: engine.docker,
     watchdog: watchOverRun(run.id),
     images: null,
     words: null,
@@ -263,12 +261,11 @@ async function tearDown(ground: Ground, options: EngineOptions): Promise<void> {
   const folders = lives.map(({ name, files }) => ({ name, folder: files.folder }));
   await eachInTurn([
     async () => links?.close(),
-    () => sideBySide(madeAtOnce, lives, giveUp),
-    () => removeRun(docker, run.id),
+    () => eachSideBySide(madeAtOnce, lives, giveUp),
+    () => removeWatched(docker, run.id, watchdog),
     () => Promise.all(lives.map(({ ending }) => ending.catch(() => {}))),
     async () => options.keep && keepFolders(folders, options.outDir),
     async () => words?.close(),
     () => run.close(),
-    () => watchdog.dismiss(),
   ]);
 }

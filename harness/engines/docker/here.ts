@@ -21,7 +21,7 @@ export async function engineObstacle(): Promise<string | null> {
 }
 
 /** The default network's gateway is an address of this host. An engine without that network is not judged by it. */
-async function isHere(docker: Docker): Promise<boolean> {
+export async function isHere(docker: Docker): Promise<boolean> {
   const [bridge] = await docker.listNetworks({ filters: { driver: ['bridge'], name: ['bridge'] } });
   const gateway = bridge?.IPAM?.Config?.[0]?.Gateway;
   if (gateway === undefined) return true;

@@ -6,7 +6,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { machineFacts } from '../../run-record.ts';
+import { eachInTurn, eachSideBySide } from '../../side-by-side.ts';
 import { ownerLives } from '../../sweep.ts';
+import type { Connected } from './connect.ts';
+import { isHere } from './here.ts';
 
 /** On everything of a run: its id, which names the process that owns it. */
 const RUN_LABEL = 'cle-testnet.run';
@@ -41,21 +44,25 @@ export interface Removed {
   kept: string[];
 }
 
-/** The same, and tells what there was. */
+/** The same, and tells what there was. Each thing is tried even if one before it would not go; then the first failure is thrown. */
 export async function removeFound(docker: Docker, runId: string): Promise<Removed> {
   const filters = { label: [`${RUN_LABEL}=${runId}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const networks = await docker.listNetworks({ filters });
-  const { Volumes } = await docker.listVolumes({ filters });
-  const count = containers.length + networks.length + (Volumes ?? []).length;
-  const removeNext = async (): Promise<void> => {
-    for (let next = containers.pop(); next !== undefined; next = containers.pop())
-      await removeContainer(docker, next.Id);
-  };
-  await Promise.all(Array.from({ length: removalsAtOnce }, removeNext));
+  const volumes = (await docker.listVolumes({ filters })).Volumes ?? [];
+  const count = containers.length + networks.length + volumes.length;
   const kept: string[] = [];
-  for (const { Id, Name } of networks) if (!(await removeNetwork(docker, Id))) kept.push(Name);
-  for (const { Name } of Volumes ?? []) await docker.getVolume(Name).remove().catch(unlessGone);
+  await eachInTurn([
+    () => eachSideBySide(removalsAtOnce, containers, ({ Id }) => removeContainer(docker, Id)),
+    ...networks.map(({ Id, Name }) => async () => {
+      if (!(await removeNetwork(docker, Id))) kept.push(Name);
+    }),
+    ...volumes.map(
+      ({ Name }) =>
+        () =>
+          docker.getVolume(Name).remove().catch(unlessGone),
+    ),
+  ]);
   return { count: count - kept.length, kept };
 }
 
@@ -69,15 +76,18 @@ export interface Swept {
   kept: string[];
 }
 
-/** Removes what dead runs left. */
-export async function sweepEngine(docker: Docker): Promise<Swept> {
+/** Removes what dead runs left; of other machines that use the same engine nothing, whether they live or not. */
+export async function sweepEngine(engine: Pick<Connected, 'docker' | 'local'>): Promise<Swept> {
+  const { docker } = engine;
   const filters = { label: [RUN_LABEL] };
   const found = [
     ...(await docker.listContainers({ all: true, filters })),
     ...(await docker.listNetworks({ filters })),
     ...((await docker.listVolumes({ filters })).Volumes ?? []),
   ].map(({ Labels }) => Labels ?? {});
-  const dead = new Set(found.filter((labels) => isDead(labels)).map((labels) => labels[RUN_LABEL]!));
+  // Only who runs on the engine's own machine knows that what another boot has made is of before, and not of somewhere else.
+  const isOurs = engine.local && (await isHere(docker));
+  const dead = new Set(found.filter((labels) => isDead(labels, isOurs)).map((labels) => labels[RUN_LABEL]!));
   const swept: Swept = { runs: [], kept: [] };
   for (const runId of dead) {
     const { count, kept } = await removeFound(docker, runId);
@@ -87,11 +97,11 @@ export async function sweepEngine(docker: Docker): Promise<Swept> {
   return swept;
 }
 
-/** After a reboot nobody of before lives; another pid namespace of this boot is not ours to judge. */
-function isDead(labels: Record<string, string>): boolean {
+/** After a reboot nobody of before lives on this machine (`isOurs`); another pid namespace of this boot is not ours to judge. */
+function isDead(labels: Record<string, string>, isOurs: boolean): boolean {
   const [bootId, pidNamespace] = (labels[MACHINE_LABEL] ?? '').split(' ');
   const [ourBoot, ourNamespace] = thisMachine().split(' ');
-  if (bootId !== ourBoot) return process.platform === 'linux' && bootId !== 'null';
+  if (bootId !== ourBoot) return isOurs && bootId !== 'null';
   return pidNamespace === ourNamespace && !ownerLives(labels[RUN_LABEL]!);
 }
 

@@ -3,11 +3,11 @@
  * Costs a megabyte while all goes well. What it misses, because it was killed too, the next sweep finds by its label.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import type Docker from 'dockerode';
+import { waitingShell } from '../../watchdog.ts';
+import { removeRun } from './leftovers.ts';
 
 const script = `
 trap '' HUP INT TERM
@@ -34,28 +34,15 @@ export interface EngineWatchdog {
   dismiss(): Promise<void>;
 }
 
+/** Removes everything of the run and lets the watchdog go; where something would not go, it stays and tries again when we are gone. */
+export async function removeWatched(docker: Docker, runId: string, watchdog: EngineWatchdog): Promise<void> {
+  await removeRun(docker, runId);
+  await watchdog.dismiss();
+}
+
 export function watchOverRun(runId: string): EngineWatchdog {
-  const cleanUp = [process.execPath, '--import', loader, program, runId];
-  const child: ChildProcess = spawn('/bin/sh', ['-c', script, 'cle-testnet-watchdog', ...cleanUp], {
-    cwd: '/',
-    env: Object.fromEntries(
-      variables.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
-    ),
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  if (child.pid === undefined) throw new Error('the watchdog could not be started: no /bin/sh');
-  const pipe = child.stdin as Socket;
-  pipe.on('error', () => {});
-  child.unref();
-  pipe.unref();
-  const exited = once(child, 'exit');
-  return {
-    async dismiss() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.ref();
-      pipe.end('done\n');
-      await exited;
-    },
-  };
+  const env = Object.fromEntries(
+    variables.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+  return waitingShell(script, [process.execPath, '--import', loader, program, runId], env);
 }

@@ -14,10 +14,10 @@ import { type LinkPlane, openFaultPlane } from '../../links/plane.ts';
 import { openFileLimit } from '../../os-process.ts';
 import type { Plan, PlannedNode } from '../../plan.ts';
 import type { Run } from '../../run-record.ts';
+import { eachInTurn, toTheirEnd } from '../../side-by-side.ts';
 import { sweep } from '../../sweep.ts';
 import { UsageError } from '../../usage-error.ts';
 import {
-  eachInTurn,
   instantsOf,
   keepFolders,
   openGround,
@@ -25,7 +25,6 @@ import {
   startAll,
   stateTeller,
   type TestnetGround,
-  toTheirEnd,
 } from '../fleet.ts';
 import type { Instance } from '../instance.ts';
 import { linkPairs, wiringOf } from '../wiring.ts';

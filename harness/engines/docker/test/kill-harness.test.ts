@@ -92,7 +92,7 @@ describe('docker: a harness that is killed', function () {
           ];
           // The next start does no more than this; the others of this round live meanwhile and are left alone.
           const sweeping = async (): Promise<void> => {
-            await sweepEngine(docker);
+            await sweepEngine({ docker, local: true });
             await sweep();
           };
           await gone(left, orphaned ? sweeping : async () => {});
