@@ -9,14 +9,17 @@ import type Docker from 'dockerode';
 import type { Receipt } from '../../engine.ts';
 import { contentsOf } from '../node-files.ts';
 import { engineWords } from './connect.ts';
-import { type FleetGround, type FleetNode, remakeContainer } from './fleet-node.ts';
+import { type FleetGround, type FleetNode, remakeContainer, type SmallDisk } from './fleet-node.ts';
 import { containerUser, containerUserText } from './folder.ts';
 import { type TarEntry, tarStream } from './image-tar.ts';
 import type { Perturbed } from './perturb.ts';
 
 const readyWithinMs = 30_000;
 
-/** The node runs when its disk is filled. At the cure it stands still and the disk is as it left it, less the ballast. */
+/**
+ * The node runs when its disk is filled. At the cure it stands still and the disk is as it left it, less the ballast. A node that has
+ * a small disk from an earlier time keeps it, with the room that it had then.
+ */
 export async function fillDisk(
   ground: FleetGround,
   node: FleetNode,
@@ -24,39 +27,44 @@ export async function fillDisk(
   keeperImage: string,
 ): Promise<Perturbed> {
   const { life, face } = node;
-  const keeper = await smallDisk(ground, node, mib, keeperImage);
-  await remakeContainer(ground, node);
+  if (node.make.disk === null) {
+    node.make.disk = await smallDisk(ground, node, mib, keeperImage);
+    await remakeContainer(ground, node);
+  }
+  const { volume, mib: room } = node.make.disk;
+  const keeper = ground.docker.getContainer(volume);
   await face.start();
   await face.ready(readyWithinMs);
   // Whatever becomes of it now is the full disk's doing.
   life.told = true;
-  const refusal = await fill(keeper, mib);
+  const refusal = await fill(keeper, room);
   const receipt = (what: string, evidence: Record<string, unknown>): Receipt => ({
     at: performance.now(),
     what,
-    evidence: { mib, volume: node.make.dataVolume, ...evidence },
+    evidence: { mib: room, volume, ...evidence },
   });
   return {
-    receipt: receipt(`the disk of ${life.name} (${mib} MiB) is full`, { engine: refusal }),
+    receipt: receipt(`the disk of ${life.name} (${room} MiB) is full`, { engine: refusal }),
     async cure() {
       if (life.running) await face.kill();
-      await put(keeper, ballastOf(ballastMib(mib), null));
+      await put(keeper, ballastOf(ballastMib(room), null));
       return receipt(`the disk of ${life.name} has room again`, {});
     },
   };
 }
 
-/** Makes the file system with the node's data in it; `node.make` uses it from now on. */
+/** Makes the file system with the node's data in it. */
 async function smallDisk(
   ground: FleetGround,
   node: FleetNode,
   mib: number,
   keeperImage: string,
-): Promise<Docker.Container> {
+): Promise<SmallDisk> {
   const { docker, labels, network } = ground;
   const { life } = node;
   const { uid, gid } = containerUser();
-  const name = `${network}-${life.name}-disk`;
+  node.make.disks += 1;
+  const name = `${network}-${life.name}-disk-${node.make.disks}`;
   const held = Math.ceil(contentsOf(life.files.dataDir).bytes / 2 ** 20);
   await docker.createVolume({
     Name: name,
@@ -83,8 +91,7 @@ async function smallDisk(
   });
   await keeper.start();
   await put(keeper, dataEntries(life.files.dataDir));
-  node.make.dataVolume = name;
-  return keeper;
+  return { volume: name, mib };
 }
 
 function dataEntries(folder: string): TarEntry[] {

@@ -196,7 +196,7 @@ async function prepareNodes(
         caPem: authority.certificatePem,
         parameters: node.parameters,
       },
-      make: { image: ground.images!.nodes.get(node.name)!, hosts, memoryBytes: null, dataVolume: null },
+      make: { image: ground.images!.nodes.get(node.name)!, hosts, memoryBytes: null, disk: null, disks: 0 },
       logDir,
       readyWithinMs,
       onState: stateTeller(options, node.name),

@@ -39,8 +39,17 @@ export interface Making {
   /** Name → address, for this node alone. */
   hosts: Readonly<Record<string, string>>;
   memoryBytes: number | null;
-  /** A volume in place of the data folder; null: the folder. */
-  dataVolume: string | null;
+  /** In place of the data folder; null: the folder. */
+  disk: SmallDisk | null;
+  /** Disks that this node has been given so far. */
+  disks: number;
+}
+
+/** A file system in memory; the container that keeps it has its name. */
+export interface SmallDisk {
+  volume: string;
+  /** What it had room for when it was made, beside the data of then. */
+  mib: number;
 }
 
 export interface FleetNodeSpec {
@@ -109,7 +118,7 @@ export async function makeContainer(ground: FleetGround, { life, make }: Bare): 
       ExtraHosts: Object.entries(make.hosts).map(([name, address]) => `${name}:${address}`),
       Binds: [
         `${life.files.folder}:${CONTAINER_FOLDER}:rw`,
-        ...(make.dataVolume === null ? [] : [`${make.dataVolume}:${CONTAINER_FOLDER}/data:rw`]),
+        ...(make.disk === null ? [] : [`${make.disk.volume}:${CONTAINER_FOLDER}/data:rw`]),
       ],
       Tmpfs: { '/tmp': 'rw,mode=1777' },
       CapDrop: ['ALL'],
@@ -172,10 +181,10 @@ function faceOf(ground: FleetGround, node: Bare): RunningNode {
 
 async function wipeAll(ground: FleetGround, node: Bare): Promise<Receipt> {
   const receipt = wipe(node.life);
-  const { dataVolume } = node.make;
+  const dataVolume = node.make.disk?.volume ?? null;
   if (dataVolume !== null) {
     // Its data had moved; the folder that it comes back to is empty.
-    node.make.dataVolume = null;
+    node.make.disk = null;
     await remakeContainer(ground, node);
   }
   return { ...receipt, evidence: { ...receipt.evidence, dataVolume } };

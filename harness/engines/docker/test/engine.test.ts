@@ -160,6 +160,7 @@ describe('docker: the engine', function () {
       const node = testnet.nodes.get('node-2')!;
       const faults = [
         ['disk-full', { mib: 8 }, /is full/],
+        ['disk-full', { mib: 6 }, /8 MiB\) is full/],
         ['memory-limit', { mib: 8 }, /killed for it by the kernel/],
         ['upgrade', {}, /in place of/],
         ['certificate', {}, /has the certificate/],
