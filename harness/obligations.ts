@@ -33,6 +33,20 @@ export function acceptedCommits(history: History): CommitSent[] {
   return history.commits.filter((commit) => commit.outcome === 'accepted' && commit.answeredAt !== null);
 }
 
+/** By item: the nodes that were known to hold it, each with the last life in which it was. */
+function knownHolders(history: History): Map<string, Map<string, number>> {
+  const holders = new Map<string, Map<string, number>>();
+  for (const { hash, node, life } of [...acceptedCommits(history), ...history.sightings]) {
+    const lives = holders.get(hash) ?? new Map<string, number>();
+    lives.set(node, Math.max(life, lives.get(node) ?? 0));
+    holders.set(hash, lives);
+  }
+  return holders;
+}
+
+const wipedAfter = (history: History, node: string, life: number): boolean =>
+  history.lives.some((other) => other.node === node && other.number > life && other.wiped);
+
 /**
  * Hashes of acknowledged items that nobody can be asked for any more: every node that was known to hold one had its disk wiped
  * afterwards, and no node has it at the end. What a wipe takes before it could spread is the fault's doing.
@@ -41,20 +55,31 @@ export function goneWithTheirDisks(history: History): Set<string> {
   const gone = new Set<string>();
   if (history.census.length === 0) return gone;
   const lacks = history.census.map((census) => new Set(census.lacks));
-  const lastLife = new Map<string, Map<string, number>>();
-  for (const { hash, node, life } of [...acceptedCommits(history), ...history.sightings]) {
-    const lives = lastLife.get(hash) ?? new Map<string, number>();
-    lives.set(node, Math.max(life, lives.get(node) ?? 0));
-    lastLife.set(hash, lives);
-  }
+  const holders = knownHolders(history);
   for (const { hash } of acceptedCommits(history)) {
     if (!lacks.every((set) => set.has(hash))) continue;
-    const wiped = [...lastLife.get(hash)!].every(([node, life]) =>
-      history.lives.some((other) => other.node === node && other.number > life && other.wiped),
-    );
-    if (wiped) gone.add(hash);
+    if ([...holders.get(hash)!].every(([node, life]) => wipedAfter(history, node, life))) gone.add(hash);
   }
   return gone;
+}
+
+/**
+ * Acknowledged items that nobody who was asked at the end holds, while the disk of a node that held one was not asked: hash → such
+ * nodes. Whether one of these is lost, nobody knows.
+ */
+export function onDisksNotAsked(history: History): Map<string, string[]> {
+  const asked = new Set(history.census.map(({ node }) => node));
+  const lacks = history.census.map((census) => new Set(census.lacks));
+  const holders = knownHolders(history);
+  const found = new Map<string, string[]>();
+  for (const { hash } of acceptedCommits(history)) {
+    if (!lacks.every((set) => set.has(hash))) continue;
+    const unasked = [...holders.get(hash)!]
+      .filter(([node, life]) => !asked.has(node) && !wipedAfter(history, node, life))
+      .map(([node]) => node);
+    if (unasked.length > 0) found.set(hash, unasked);
+  }
+  return found;
 }
 
 export const sightingKey = (hash: string, node: string, life: number): string => `${hash} ${node} ${life}`;

@@ -10,6 +10,7 @@ import { described, type Measured, type Sample } from '../metrics.ts';
 import type { Obligation } from '../obligations.ts';
 import type { Finding } from '../verdict.ts';
 import { excuse, finding, judgeTarget, listed, ownTrouble, unless } from './finding.ts';
+import { nothingSent } from './safety.ts';
 
 /** Every node that was started became ready and ended only when it was told to. */
 export function nodesUp(history: History): Finding {
@@ -102,6 +103,14 @@ export function sync(history: History, measured: Measured): Finding {
   if (!planned) {
     const because = 'Nothing in this run makes a node fall behind: no late joiner, no fault.';
     return finding('liveness.sync', proves, 'skipped', because);
+  }
+  if (measured.sync.length === 0 && nothingSent(history)) {
+    return finding(
+      'liveness.sync',
+      proves,
+      'skipped',
+      'The scenario has no load, so that nothing was missed.',
+    );
   }
   if (measured.sync.length === 0 && !history.severings.length) {
     return finding('liveness.sync', proves, 'skipped', 'No fault of this run cut a node off.');

@@ -4,22 +4,68 @@
  * and `skipped` where it did not.
  */
 
-import type { History } from '../history.ts';
+import type { CommitSent, History } from '../history.ts';
 import { described } from '../metrics.ts';
-import { acceptedCommits, goneWithTheirDisks, sightingKey } from '../obligations.ts';
+import { acceptedCommits, goneWithTheirDisks, onDisksNotAsked, sightingKey } from '../obligations.ts';
 import type { Finding } from '../verdict.ts';
 import { excuse, finding, listed, unless } from './finding.ts';
+
+/** Nobody was to be given anything: then nothing can be lost, nor shown. */
+export const nothingSent = (history: History): boolean =>
+  history.plan.load.commitsPerSecond === 0 && history.commits.length === 0;
+
+const noLoad = 'The scenario has no load.';
 
 /** Nothing acknowledged is lost: not by the node that acknowledged it, over any restart, and not by the net. */
 export function durability(history: History): Finding {
   const [id, proves] = ['safety.durability', ['DUR-01']];
   const accepted = acceptedCommits(history);
-  const final = history.census;
+  if (nothingSent(history)) return finding(id, proves, 'skipped', noLoad);
   if (accepted.length === 0) return finding(id, proves, 'unknown', 'No commit was acknowledged.');
-  if (final.length === 0)
+  if (history.census.length === 0)
     return finding(id, proves, 'unknown', 'No node could be asked at the end for what it holds.');
-  const lacks = new Map(final.map((census) => [census.node, new Set(census.lacks)]));
+  const { lost, excused, survivors, unasked } = fates(history, accepted);
+  if (lost.length > 0) {
+    const nodes = [...new Set(lost.map(({ node }) => node))];
+    const because = `${listed(history, nodes)} acknowledged ${lost.length} commits that were lost; first: ${lost[0]!.hash.slice(0, 12)}, ${lost[0]!.how}.`;
+    return finding(id, proves, 'fail', because, lost, nodes);
+  }
+  const witnesses = witnessed(history, unasked);
+  if (witnesses.lost.length > 0) {
+    const nodes = [...new Set(witnesses.lost.map(({ node }) => node))];
+    const because = `${listed(history, nodes)} acknowledged commits right before being killed and did not have them after the restart: ${witnesses.lost.length} of ${witnesses.sent}.`;
+    return finding(id, proves, 'fail', because, witnesses.lost, nodes);
+  }
+  const left =
+    unasked.size === 0
+      ? ''
+      : ` Nothing is said of ${unasked.size} that none of the others has: ${listed(history, [...unasked.values()].flat())}, who had them, could not be asked at the end.`;
+  const judged = accepted.length - unasked.size;
+  if (judged === 0) return finding(id, proves, 'unknown', `No commit can be judged.${left}`);
+  const tail = `${excused > 0 ? ` ${excused} went with a wiped disk before anybody else had them.` : ''}${left}`;
+  const held = `${left === '' ? 'All ' : ''}${judged} acknowledged commits are held at the end`;
+  const killed = history.lives.some((life) => life.end === 'killed');
+  if (!killed || survivors === 0) {
+    const why = killed ? 'no killed node could be asked for what it had taken before' : 'no node was killed';
+    return finding(id, [], 'pass', `${held}; ${why}, so that nothing is said about restarts.${tail}`);
+  }
+  const because = `${held}; ${survivors} were acknowledged by nodes that were then killed or restarted, ${witnesses.asked} of them milliseconds before, when nobody else could know them.${tail}`;
+  return finding(id, proves, 'pass', because);
+}
+
+/** What became of each acknowledged commit. `survivors`: had by the node that took it after a restart. */
+function fates(
+  history: History,
+  accepted: readonly CommitSent[],
+): {
+  lost: { hash: string; node: string; how: string }[];
+  excused: number;
+  survivors: number;
+  unasked: Map<string, string[]>;
+} {
+  const lacks = new Map(history.census.map((census) => [census.node, new Set(census.lacks)]));
   const gone = goneWithTheirDisks(history);
+  const unasked = onDisksNotAsked(history);
   const lost: { hash: string; node: string; how: string }[] = [];
   let excused = 0;
   let survivors = 0;
@@ -29,34 +75,26 @@ export function durability(history: History): Finding {
     const atEnd = lacks.get(node);
     const everywhereGone = [...lacks.values()].every((set) => set.has(hash));
     if (gone.has(hash)) excused += 1;
-    else if (everywhereGone) lost.push({ hash, node, how: 'no node holds it at the end' });
     else if (atEnd?.has(hash) && !wiped)
-      lost.push({ hash, node, how: 'the node that acknowledged it does not hold it at the end' });
+      lost.push({
+        hash,
+        node,
+        how: everywhereGone
+          ? 'no node holds it at the end'
+          : 'the node that acknowledged it does not hold it at the end',
+      });
+    else if (unasked.has(hash)) continue;
+    else if (everywhereGone) lost.push({ hash, node, how: 'no node holds it at the end' });
     else if (later.length > 0 && !wiped && atEnd !== undefined) survivors += 1;
   }
-  if (lost.length > 0) {
-    const nodes = [...new Set(lost.map(({ node }) => node))];
-    const because = `${listed(history, nodes)} acknowledged ${lost.length} commits that were lost; first: ${lost[0]!.hash.slice(0, 12)}, ${lost[0]!.how}.`;
-    return finding(id, proves, 'fail', because, lost, nodes);
-  }
-  const witnesses = witnessed(history);
-  if (witnesses.lost.length > 0) {
-    const nodes = [...new Set(witnesses.lost.map(({ node }) => node))];
-    const because = `${listed(history, nodes)} acknowledged commits right before being killed and did not have them after the restart: ${witnesses.lost.length} of ${witnesses.sent}.`;
-    return finding(id, proves, 'fail', because, witnesses.lost, nodes);
-  }
-  const killed = history.lives.some((life) => life.end === 'killed');
-  const tail = excused > 0 ? ` ${excused} went with a wiped disk before anybody else had them.` : '';
-  if (!killed) {
-    const because = `All ${accepted.length} acknowledged commits are held at the end; no node was killed, so that nothing is said about restarts.${tail}`;
-    return finding(id, [], 'pass', because);
-  }
-  const because = `All ${accepted.length} acknowledged commits are held at the end; ${survivors} were acknowledged by nodes that were then killed or restarted, ${witnesses.sent} of them milliseconds before, when nobody else could know them.${tail}`;
-  return finding(id, proves, 'pass', because);
+  return { lost, excused, survivors, unasked };
 }
 
-/** Witness commits, and those which the restarted node had not when all its other items were back. */
-function witnessed(history: History): { sent: number; lost: { hash: string; node: string }[] } {
+/** Witness commits, and those which the restarted node had not shown though it was up and watched for a while. */
+function witnessed(
+  history: History,
+  unasked: ReadonlyMap<string, unknown>,
+): { sent: number; asked: number; lost: { hash: string; node: string }[] } {
   const sent = acceptedCommits(history).filter(({ purpose }) => purpose === 'witness');
   const seen = new Set(history.sightings.map((s) => sightingKey(s.hash, s.node, s.life)));
   const lost = sent.filter(({ hash, node, life }) => {
@@ -65,7 +103,7 @@ function witnessed(history: History): { sent: number; lost: { hash: string; node
     const longEnough = (next.endedAt ?? history.endedAt) - next.readyAt > 5_000;
     return longEnough && !seen.has(sightingKey(hash, node, next.number));
   });
-  return { sent: sent.length, lost };
+  return { sent: sent.length, asked: sent.filter(({ hash }) => !unasked.has(hash)).length, lost };
 }
 
 /** A digest is a claim: who lists an item's hash has to hand the item out, whole. */
@@ -79,6 +117,7 @@ export function holdsWhatItShows(history: History): Finding {
     const because = `${listed(history, nodes)} listed items in sync_digest and did not hand them out when asked: ${hollow.length} of ${answered.length}; first: ${hollow[0]!.hash.slice(0, 12)}.`;
     return finding(id, proves, 'fail', because, hollow, nodes);
   }
+  if (answered.length === 0 && nothingSent(history)) return finding(id, proves, 'skipped', noLoad);
   if (answered.length === 0) return finding(id, proves, 'unknown', 'No node was asked for an item it shows.');
   const because = `${answered.length} items, asked for one by one, were handed out whole by the nodes that show them.`;
   return finding(id, proves, 'pass', because);
@@ -130,6 +169,8 @@ export function checkpointHeight(history: History): Finding {
       `${changes} times a node was seen on a higher checkpoint, never on a worse one; highest ${highest}.`,
     );
   }
+  // A node whose state is empty has nothing to cut.
+  if (nothingSent(history)) return finding(id, proves, 'skipped', noLoad);
   const interval = Math.min(
     ...history.plan.nodes.map(
       ({ parameters }) => parameters.checkpoint_interval_s ?? defaultCheckpointIntervalS,

@@ -224,6 +224,37 @@ describe('checks', () => {
     expect(finding.proves).to.deep.equal(['DUR-01']);
   });
 
+  it('accuse nobody of losing what lies on a disk that was not asked at the end', () => {
+    const history = healthyHistory();
+    history.lives[1] = lifeOf('node-2', { endedAt: 20_000, end: 'killed' });
+    const hash = addCommit(history, 'witness', 'node-2', 19_999, null);
+    history.commits.at(-1)!.purpose = 'witness';
+    const told = addCommit(history, 'told', 'node-1', 19_999, null);
+    history.sightings.push({ hash: told, node: 'node-2', life: 0, at: 19_999, since: 19_990 });
+    history.lives[0] = lifeOf('node-1', { endedAt: 20_000, end: 'killed' });
+    history.lives.push(lifeOf('node-1', { number: 1, startedAt: 21_000, wiped: true }));
+    history.census = history.census.filter(({ node }) => node !== 'node-2');
+    for (const census of history.census) census.lacks = [hash, told];
+    const finding = found(history, 'safety.durability');
+    expect(finding.verdict, finding.because).to.equal('pass');
+    expect(finding.because).to.match(/^20 acknowledged commits .* Nothing is said of 2 .*: node-2, who had/);
+    history.commits = history.commits.filter(({ purpose }) => purpose === 'witness');
+    expect(found(history, 'safety.durability').verdict).to.equal('unknown');
+    // Its own disk was asked, or wiped: then it is no excuse.
+    history.census.push({ ...history.census[0]!, node: 'node-2', lacks: [hash] });
+    expect(found(history, 'safety.durability').culprits).to.deep.equal(['node-2']);
+  });
+
+  it('skip what a scenario without load cannot show', () => {
+    const history = healthyHistory({ commits: 0 });
+    history.plan.load.commitsPerSecond = 0;
+    for (const census of history.census) census.handedOut = [];
+    history.severings.push({ fault: 'x', kind: 'links', from: 1, until: 9, sides: [['node-1'], ['node-2']] });
+    for (const id of ['safety.durability', 'safety.holds-what-it-shows', 'liveness.sync'])
+      expect(found(history, id).verdict, id).to.equal('skipped');
+    expect(judge(history).verdict).to.equal('pass');
+  });
+
   it('find a node that lists items and does not hand them out, and forgive silence', () => {
     const history = healthyHistory();
     history.census[1]!.handedOut = [{ hash: hashNamed('c1'), whole: null }];
