@@ -14,8 +14,8 @@ export const runFiles: OurFiles = {
 
 export const logOf = (node: string): string => `logs/${node}.log`;
 
-/** Name → text, what matters most first: on a disk that is full the last ones are missing. */
-export function runTexts(judged: Judged, replay: string): Map<string, string> {
+/** Name → how its text is made, what matters most first: on a disk that is full the last ones are missing. */
+export function runTexts(judged: Judged, replay: string): Map<string, () => string> {
   const { history, findings } = judged;
   const { plan } = history;
   const notes = history.notes.map(({ at, text }) => `${(at / 1000).toFixed(2).padStart(9)} s  ${text}`);
@@ -24,12 +24,12 @@ export function runTexts(judged: Judged, replay: string): Map<string, string> {
   });
   const title = `cle-testnet ${plan.scenario} seed ${plan.seed}`;
   return new Map([
-    ['verdict.json', `${JSON.stringify(verdictJson(judged, replay), null, 2)}\n`],
-    ['junit.xml', junitXml(title, cases, history.endedAt / 1000)],
-    ['replay.txt', `${replay}\n`],
-    ['notes.txt', `${notes.join('\n')}\n`],
-    ['report.html', reportPage(reportModel(judged, replay, logOf))],
-    ['plan.json', `${JSON.stringify(plan, null, 2)}\n`],
-    ['history.json', `${JSON.stringify(history)}\n`],
+    ['verdict.json', () => `${JSON.stringify(verdictJson(judged, replay), null, 2)}\n`],
+    ['junit.xml', () => junitXml(title, cases, history.endedAt / 1000)],
+    ['replay.txt', () => `${replay}\n`],
+    ['notes.txt', () => `${notes.join('\n')}\n`],
+    ['report.html', () => reportPage(reportModel(judged, replay, logOf))],
+    ['plan.json', () => `${JSON.stringify(plan, null, 2)}\n`],
+    ['history.json', () => `${JSON.stringify(history)}\n`],
   ]);
 }

@@ -143,7 +143,9 @@ function named(
       list.peers.filter((peer) => peer !== node && peer !== list.node && sound.has(peer)).length >=
         wanted - 1,
   );
-  return enough.length === 0 ? null : Math.min(...enough.map(({ at }) => at));
+  return enough.length === 0
+    ? null
+    : enough.reduce((first, { at }) => Math.min(first, at), Number.POSITIVE_INFINITY);
 }
 
 const severedAt = (history: History, a: string, b: string, at: number): boolean =>

@@ -164,7 +164,7 @@ function syncSamples(owed: readonly Obligation[]): Sample[] {
     const first = list[0]!;
     const complete = list.every(({ seenAt }) => seenAt !== null);
     return {
-      value: complete ? Math.max(0, ...list.map((o) => o.seenAt! - o.from)) : null,
+      value: complete ? list.reduce((most, o) => Math.max(most, o.seenAt! - o.from), 0) : null,
       lookedForMs: first.lookedUntil - first.from,
       node: first.node,
       what: `${first.reason}${first.cause === null ? '' : ` (${first.cause})`}, ${list.length} items`,

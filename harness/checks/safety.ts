@@ -161,7 +161,7 @@ export function checkpointHeight(history: History): Finding {
     return finding(id, proves, 'fail', because, worse, [...culprits]);
   }
   if (changes > 0) {
-    const highest = Math.max(...history.checkpoints.map(({ height }) => height));
+    const highest = history.checkpoints.reduce((most, { height }) => Math.max(most, height), 0);
     return finding(
       id,
       proves,

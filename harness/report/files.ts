@@ -21,14 +21,23 @@ export function writeWhole(file: string, text: string): void {
 }
 
 /**
- * Writes them all below `folder`, in their order: names (with `/`) → texts. What does not fit is left out, the others are written
- * all the same; TroubleError in one line then names what is missing.
+ * Writes them all below `folder`, in their order: names (with `/`) → texts, or what makes one. What does not fit is left out, the
+ * others are written all the same; TroubleError in one line then names what is missing. A text that cannot be made is our bug, and is
+ * thrown when the others are written.
  */
-export function writeResults(folder: string, texts: ReadonlyMap<string, string>): void {
+export function writeResults(folder: string, texts: ReadonlyMap<string, string | (() => string)>): void {
   const missing: string[] = [];
+  const bugs: unknown[] = [];
   let why = '';
-  for (const [name, text] of texts) {
+  for (const [name, given] of texts) {
     const file = join(folder, name);
+    let text = '';
+    try {
+      text = typeof given === 'string' ? given : given();
+    } catch (error) {
+      bugs.push(error);
+      continue;
+    }
     try {
       mkdirSync(dirname(file), { recursive: true });
       writeWhole(file, text);
@@ -37,6 +46,7 @@ export function writeResults(folder: string, texts: ReadonlyMap<string, string>)
       why ||= complaintOf(error);
     }
   }
+  if (bugs.length > 0) throw bugs[0];
   if (missing.length === 0) return;
   const names =
     missing.length <= 8

@@ -40,4 +40,18 @@ describe('the files of a run', () => {
     expect(readFileSync(join(temp, 'b.txt'), 'utf8')).to.equal('b');
     expect(readdirSync(temp).sort()).to.deep.equal(['a.txt', 'b.txt']);
   });
+
+  it('are written without the one whose text cannot be made, which is told then', () => {
+    const texts = new Map<string, () => string>([
+      [
+        'a.txt',
+        () => {
+          throw new RangeError('too long');
+        },
+      ],
+      ['b.txt', () => 'b'],
+    ]);
+    expect(() => writeResults(temp, texts)).to.throw(RangeError, 'too long');
+    expect(readdirSync(temp)).to.deep.equal(['b.txt']);
+  });
 });

@@ -63,6 +63,13 @@ describe('report', () => {
     for (const attributes of cells) expect(attributes).to.match(/data-label="[^"]+"|class="mark"/);
   });
 
+  it('draws an hour of samples', () => {
+    const latency = Array.from({ length: 300_000 }, (_, n) => ({ atMs: n / 5, ms: 10, node: 'node-1' }));
+    const commits = Array.from({ length: 150_000 }, () => model.commits[0]!);
+    const page = reportPage({ ...model, commits, latency });
+    expect(page).to.contain('class="dot"').and.to.contain('class="curve');
+  }).timeout(30_000);
+
   it('asks for nothing outside the file', () => {
     expect(reportPage(model)).not.to.match(/(?:src|href)="(?:https?:)?\/\//);
   });
