@@ -5,8 +5,13 @@
 
 import { type History, type Life, loadStartsAt, type PeerList, separates } from './history.ts';
 import type { Sample } from './metrics.ts';
+import type { PlannedNode } from './plan.ts';
 
 const defaultTargetPeers = 10;
+const defaultQueries = 30;
+
+const planOf = (history: History, { node }: Life): PlannedNode =>
+  history.plan.nodes.find(({ name }) => name === node)!;
 
 /** Nodes that behave well enough to be found: an observer got an answer, and some other node has named it. */
 export function soundNodes(history: History): Set<string> {
@@ -57,8 +62,11 @@ function enoughPeers(
   const mine = [...lists].sort((a, b) => a.at - b.at);
   const done = mine.find(({ peers }) => peers.filter((peer) => sound.has(peer)).length >= can.wanted);
   const lookedUntil = mine.at(-1)?.at ?? can.from;
+  // Under a lower limit it is asked so seldom that what it found long before would count as late.
+  const seldom = (planOf(history, life).parameters.queries_per_minute ?? defaultQueries) < defaultQueries;
+  const found = done === undefined ? null : seldom ? done.since : done.at;
   return {
-    value: done === undefined ? null : Math.max(0, done.at - can.from),
+    value: found === null ? null : Math.max(0, found - can.from),
     lookedForMs: Math.max(0, lookedUntil - can.from),
     node: life.node,
     what: `${can.wanted} peers`,
@@ -71,7 +79,7 @@ function enoughPeers(
  * counters that showed none. null: it has no other bootstrap node to ask, or nobody counts what it dials.
  */
 function firstDial(history: History, life: Life): Sample | null {
-  const plan = history.plan.nodes.find(({ name }) => name === life.node)!;
+  const plan = planOf(history, life);
   if (life.reachableAt === null || plan.bootstrapNames.every((name) => name === life.node)) return null;
   const from = life.reachableAt;
   const endsAt = life.endedAt ?? Number.POSITIVE_INFINITY;
@@ -105,7 +113,7 @@ function discoverable(
 ): { from: number; wanted: number } | null {
   const base = life.reachableAt;
   if (base === null) return null;
-  const plan = history.plan.nodes.find((node) => node.name === life.node)!;
+  const plan = planOf(history, life);
   const target = plan.parameters.target_peers ?? defaultTargetPeers;
   const latest = Math.max(base, loadStartsAt(history));
   const available = (node: string): number | null => {

@@ -181,8 +181,6 @@ export interface History {
   lives: Life[];
   commits: CommitSent[];
   sightings: Sighting[];
-  /** Polls of items per node, and the longest time between two while something was waited for. */
-  polls: { node: string; polls: number; longestGapMs: number }[];
   peerLists: PeerList[];
   roundTrips: RoundTrip[];
   checkpoints: CheckpointSeen[];

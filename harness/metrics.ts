@@ -32,7 +32,8 @@ export const metricDefinitions: Record<MetricId, MetricDefinition> = {
       `node, by the counters of the links; they are read every ${pollMs.links} ms, so that it may be that much too short, never too long. ` +
       'The other from: besides, one of its bootstrap nodes names the others, so that they can be found (k: the lesser of ' +
       'target_peers and the number of other nodes then up). To: the first answer to a peer_request of an observer that names k ' +
-      `nodes; asked every ${pollMs.peers} ms. ` +
+      `nodes; asked every ${pollMs.peers} ms. Where the node's queries_per_minute are under 30 it is asked less often, and to the request ` +
+      'before that one. ' +
       'A node names only peers with whom a handshake succeeded (profile §5). Starts that were late only while others than nodes ' +
       'and harness, such as a container engine that starts nodes, held a quarter of a full host are unknown.',
   },

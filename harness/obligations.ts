@@ -19,8 +19,6 @@ export interface Obligation {
   from: number;
   /** First seen there; null: never. */
   seenAt: number | null;
-  /** It was seen not before this; the difference to `seenAt` is the error of the measurement. */
-  notBefore: number;
   /** How long was looked for it: the end of that life or of the run. */
   lookedUntil: number;
   reason: Reason;
@@ -107,7 +105,6 @@ export function obligations(history: History): Obligation[] {
         life: life.number,
         from: start.from,
         seenAt: sighting?.at ?? null,
-        notBefore: sighting?.since ?? start.from,
         lookedUntil,
         reason: start.reason,
         cause: start.cause,

@@ -35,8 +35,6 @@ export interface Observers {
   allStarted(): void;
   /** Sends one commit to a node; resolves when it was answered or never will be. null: nobody is connected there. */
   commit(node: string, purpose: CommitPurpose): Promise<CommitSent | null>;
-  /** Sends of the load that may still be answered. */
-  readonly pending: number;
   /** Items some node has not shown yet, by node; only those with any. */
   lacking(): Record<string, number>;
   /** How many nodes name as many peers as they have to find. */
@@ -46,8 +44,9 @@ export interface Observers {
   close(): void;
 }
 
-/** Profile §9: 10 commits of one peer in any sliding 60 s; one is left for the unforeseen. */
-const commitsPerMinute = 9;
+/** Profile §9: 10 commits of one peer in any sliding 60 s, or what the node's parameters say; one is left for the unforeseen. */
+const commitsOfOne = ({ parameters }: PlannedNode): number =>
+  Math.max(1, Math.min(9, (parameters.commits_per_minute ?? 10) - 1));
 const minuteMs = 61_000;
 const defaultTargetPeers = 10;
 
@@ -63,13 +62,16 @@ interface Seat {
 export async function createObservers({ recorder, authority, book }: ObserverOptions): Promise<Observers> {
   const { plan } = recorder.history;
   const perNode = (plan.load.commitsPerSecond * 60) / Math.max(1, plan.nodes.length);
-  // A restarted node may or may not remember whom it has counted: each life is watched by another identity.
-  const puppets = await makePuppets(plan.seed, 12 + Math.ceil(perNode / 6), authority, book);
+  // A restarted node may or may not remember whom it has counted: no identity comes back in the next life. So many are enough for
+  // a dozen lives and a minute's load.
+  const least = Math.min(6, ...plan.nodes.map(commitsOfOne));
+  const puppets = await makePuppets(plan.seed, 12 + Math.ceil(perNode / least), authority, book);
+  /** How many sessions each node had, over all its lives. */
+  const opened = new Map<string, number>();
   const names = new Map(plan.nodes.map((node) => [node.nodeId, node.name]));
   const seats = new Map<string, Seat>();
   const draw = rng(plan.seed, 'load', 'content');
   let starting = true;
-  let pending = 0;
   let serial = 0;
 
   const watches = new Map<string, Watch>();
@@ -86,26 +88,23 @@ export async function createObservers({ recorder, authority, book }: ObserverOpt
     const bootstrap = alone || there.some(({ life }) => node.bootstrapNames.includes(life.node));
     return bootstrap && there.length >= wanted ? wanted : 0;
   };
-  const newSession = (
-    seat: Pick<Seat, 'life' | 'plan' | 'address'>,
-    offset: number,
-  ): Seat['sessions'][number] => ({
-    session: openSession({
-      puppet: puppets[(seat.plan.index + seat.life.number + offset) % puppets.length]!,
-      node: seat.life.node,
-      life: seat.life.number,
-      address: seat.address,
-      recorder,
-    }),
-    sent: [],
-  });
+  const newSession = (seat: Pick<Seat, 'life' | 'plan' | 'address'>): Seat['sessions'][number] => {
+    const { node, number } = seat.life;
+    const before = opened.get(node) ?? 0;
+    opened.set(node, before + 1);
+    const puppet = puppets[(seat.plan.index + before) % puppets.length]!;
+    return {
+      session: openSession({ puppet, node, life: number, address: seat.address, recorder }),
+      sent: [],
+    };
+  };
   const sessionWithSpare = (seat: Seat): Seat['sessions'][number] | null => {
     for (const entry of seat.sessions) {
       while (entry.sent.length > 0 && recorder.now() - entry.sent[0]! > minuteMs) entry.sent.shift();
-      if (entry.sent.length < commitsPerMinute) return entry;
+      if (entry.sent.length < commitsOfOne(seat.plan)) return entry;
     }
     if (seat.sessions.length >= puppets.length) return null;
-    const entry = newSession(seat, seat.sessions.length);
+    const entry = newSession(seat);
     seat.sessions.push(entry);
     return entry;
   };
@@ -118,13 +117,14 @@ export async function createObservers({ recorder, authority, book }: ObserverOpt
     attach(life, address) {
       const node = plan.nodes.find(({ name }) => name === life.node)!;
       const seat = { life, plan: node, address };
-      const first = newSession(seat, 0);
+      const first = newSession(seat);
       const watch = watchLife({
         life,
         session: first.session,
         recorder,
         names,
         wantedPeers: () => wantedPeers(node),
+        queriesPerMinute: node.parameters.queries_per_minute ?? 30,
         accepted: () => acceptedCount,
       });
       for (const { hash } of accepted()) watch.want(hash);
@@ -152,10 +152,7 @@ export async function createObservers({ recorder, authority, book }: ObserverOpt
       const item = loadItem(entry.session.puppet, serial, plan.load.payloadBytes, draw.below(1000) / 1000);
       serial += 1;
       entry.sent.push(recorder.now());
-      pending += 1;
-      const { sentAt, answer, connected } = await entry.session.commit(item).finally(() => {
-        pending -= 1;
-      });
+      const { sentAt, answer, connected } = await entry.session.commit(item);
       if (!connected) return null;
       const status: unknown = answer?.payload?.status;
       const taken = answer?.type === 'response' && (status === 'accepted' || status === 'known');
@@ -177,9 +174,6 @@ export async function createObservers({ recorder, authority, book }: ObserverOpt
         if (watch.life.node !== node || watch.life.number !== seat.life.number) watch.want(sent.hash);
       }
       return sent;
-    },
-    get pending() {
-      return pending;
     },
     lacking() {
       const found = [...watches].map(([node, { wanted }]) => [node, wanted.size] as const);

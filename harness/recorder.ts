@@ -59,7 +59,6 @@ export function createRecorder(
     lives: [],
     commits: [],
     sightings: [],
-    polls: [],
     peerLists: [],
     roundTrips: [],
     checkpoints: [],

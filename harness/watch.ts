@@ -22,6 +22,8 @@ export interface WatchOptions {
   names: ReadonlyMap<string, string>;
   /** How many peers this node has to find, as far as known now. 0: it cannot find any yet. */
   wantedPeers(): number;
+  /** How many peer_requests the node bears from one peer in a minute. */
+  queriesPerMinute: number;
   /** Items accepted so far: decides how coarsely to ask. */
   accepted(): number;
 }
@@ -41,8 +43,10 @@ export interface Watch {
   stop(): void;
 }
 
-/** Profile §9: "30 of query/peer_request together" over any sliding 60 s; two are left for the unforeseen. */
-const peerRequestsPerMinute = 28;
+/** Profile §9: "30 of query/peer_request together" over any sliding 60 s, or what the parameters say; two are left for the unforeseen. */
+const peerRequestsOf = (queriesPerMinute: number): number => Math.max(1, Math.min(28, queriesPerMinute - 2));
+/** Of these the last are asked at leisure. */
+const leisurely = 3 / 7;
 const minuteMs = 61_000;
 /** Roots of an empty set: what an observer that holds nothing says of itself. */
 const emptyRoot = '0'.repeat(64);
@@ -51,6 +55,7 @@ export function watchLife(options: WatchOptions): Watch {
   const { life, session, recorder } = options;
   const { history } = recorder;
   const nodes = history.plan.nodes.length;
+  const peerRequestsPerMinute = peerRequestsOf(options.queriesPerMinute);
   const stop = new AbortController();
   const wanted = new Set<string>();
   /** When a prefix that covers the item was last asked without showing it. */
@@ -58,7 +63,6 @@ export function watchLife(options: WatchOptions): Watch {
   const split = new Set<string>();
   let peers: string[] = [];
   let polls = 0;
-  let longestGapMs = 0;
   let nudge: () => void = () => {};
 
   const pause = async (ms: number): Promise<void> => {
@@ -95,15 +99,12 @@ export function watchLife(options: WatchOptions): Watch {
   };
 
   const watchItems = async (): Promise<void> => {
-    let last: number | null = null;
     while (!stop.signal.aborted) {
       const idle = wanted.size === 0;
       const prefixes = idle ? [idlePrefix(polls)] : planPrefixes(wanted, options.accepted(), split);
       const began = recorder.now();
-      if (!idle && last !== null) longestGapMs = Math.max(longestGapMs, began - last);
       await Promise.all(prefixes.map(look));
       polls += 1;
-      last = idle ? null : began;
       const interval = inNetOf(nodes, idle ? pollMs.idle : pollMs.waiting);
       const rest = Math.max(10, interval - (recorder.now() - began));
       await Promise.race([
@@ -136,7 +137,7 @@ export function watchLife(options: WatchOptions): Watch {
         continue;
       }
       await askPeers();
-      await pause(found ? 15_000 : spare > 12 ? pollMs.peers : 2_500);
+      await pause(found ? 15_000 : spare > peerRequestsPerMinute * leisurely ? pollMs.peers : 2_500);
     }
   };
 
@@ -204,12 +205,6 @@ export function watchLife(options: WatchOptions): Watch {
       if (stop.signal.aborted) return;
       stop.abort();
       nudge();
-      const known = history.polls.find(({ node }) => node === life.node);
-      if (known === undefined) history.polls.push({ node: life.node, polls, longestGapMs });
-      else {
-        known.polls += polls;
-        known.longestGapMs = Math.max(known.longestGapMs, longestGapMs);
-      }
       session.stop();
     },
   };

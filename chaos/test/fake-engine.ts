@@ -15,6 +15,7 @@ import type { FaultPlane, LinkFault, Pair } from '../../harness/links/fault-plan
 import type { Plan, PlannedNode } from '../../harness/plan.ts';
 import { rng, seededBytes } from '../../harness/rng.ts';
 import { type Authority, createAuthority } from '../../harness/wire/authority.ts';
+import { errorPayload } from '../../harness/wire/gossip.ts';
 import { identityFrom } from '../../harness/wire/identity.ts';
 import { type ItemSet, itemSet } from '../../harness/wire/items.ts';
 import { type Listener, listen } from '../../harness/wire/listener.ts';
@@ -111,6 +112,15 @@ async function fakeNode(planned: PlannedNode, ground: Ground): Promise<FakeNode>
   // Ports are fixed before the first start, so that the address outlives a restart; a taken one shows as a failed start.
   const port = 20_000 + rng(process.pid, planned.name).below(12_000);
   let listener: Listener | null = null;
+  // Over all its lives, as a node may that remembers.
+  const counted = new Map<string, number>();
+  const limits = { commit: 'commits_per_minute', peer_request: 'queries_per_minute' } as const;
+  const overLimit = (type: string, sender: string): boolean => {
+    const limit = type in limits ? planned.parameters[limits[type as keyof typeof limits]] : undefined;
+    const count = (counted.get(`${type} ${sender}`) ?? 0) + 1;
+    counted.set(`${type} ${sender}`, count);
+    return limit !== undefined && count > limit;
+  };
   let state: NodeState = 'planned';
   const receipt = (what: string): Receipt => ({ at: performance.now(), what, evidence: {} });
   const close = async (): Promise<void> => {
@@ -153,6 +163,10 @@ async function fakeNode(planned: PlannedNode, ground: Ground): Promise<FakeNode>
         onConnection: (connection) => {
           connection.manners.answerPeerRequest = false;
           connection.onMessage(({ type, id, object }) => {
+            if (overLimit(type, String((object.sender as { node_id?: unknown }).node_id))) {
+              connection.send('error', errorPayload('RATE_LIMIT', 'too many', { request_id: id }));
+              return;
+            }
             if (type === 'peer_request') {
               const peers = plan.nodes
                 .filter(({ name }) => up.has(name) && name !== planned.name)

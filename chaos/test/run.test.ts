@@ -146,6 +146,17 @@ faults:
     expect(verdictOf(record, 'faults.applied')).to.equal('pass');
   }).timeout(30_000);
 
+  it('keeps to the lower limits of a scenario, over the lives of a node', async () => {
+    const low = 'faults: [{kind: kill, nodes: node-3, at_s: 1, for_s: 0.3}]\n';
+    const of = plan(low, 3);
+    of.load.commitsPerSecond = 20;
+    for (const node of of.nodes) node.parameters = { commits_per_minute: 5, queries_per_minute: 1 };
+    const { record } = await run(of);
+    expect(record.history.commits.filter(({ node }) => node === 'node-3')).to.have.length.within(9, 18);
+    expect(verdictOf(record, 'load.acknowledged')).to.equal('pass');
+    expect(record.history.rebuffs).to.deep.equal([]);
+  }).timeout(30_000);
+
   it('says unknown, not fail, when a fault has no receipt', async () => {
     const faults = 'faults:\n  - {kind: cut, from: node-1, at_s: 0.2, for_s: 0.5}\n';
     const { record } = await run(plan(faults, 1), { refuses: 'cut' });

@@ -311,6 +311,14 @@ describe('checks', () => {
     expect(found(silent, 'nodes.up').culprits).to.deep.equal(['node-6']);
   });
 
+  it('call no start late that was seen late because the node bears few queries', () => {
+    const history = healthyHistory();
+    Object.assign(history.peerLists.find(({ node }) => node === 'node-5')!, { at: 4_100, since: 1_600 });
+    expect(found(history, 'liveness.discovery').verdict).to.equal('fail');
+    history.plan.nodes[4]!.parameters = { queries_per_minute: 10 };
+    expect(found(history, 'liveness.discovery').verdict).to.equal('pass');
+  });
+
   it('find a node that asks nobody at its start, though all are as late as it', () => {
     const history = healthyHistory();
     const last = history.linkSamples[0]!.links;

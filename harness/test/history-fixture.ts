@@ -37,7 +37,6 @@ export function healthyHistory({ nodes = 6, commits = 20, extra = '' }: Shape = 
     lives: first.map((node) => lifeOf(node)),
     commits: [],
     sightings: [],
-    polls: [],
     peerLists: [],
     roundTrips: [],
     checkpoints: [],
