@@ -3,11 +3,12 @@
  * cut off, as often as that takes.
  */
 
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 import type { Connection } from '../../harness/wire/connection.ts';
 import { flippedBit } from '../../harness/wire/envelope.ts';
 import { opcodes } from '../../harness/wire/frames.ts';
-import { buildItem } from '../../harness/wire/items.ts';
+import { buildItem, type Item } from '../../harness/wire/items.ts';
+import type { Puppet } from '../../harness/wire/puppet.ts';
 import type { Attack } from '../adversaries.ts';
 
 const pause = (ms: number, signal: AbortSignal): Promise<unknown> =>
@@ -15,26 +16,75 @@ const pause = (ms: number, signal: AbortSignal): Promise<unknown> =>
 
 /** Under the 100 in 10 s that close a connection; then over it. */
 const gentleMs = 150;
-const gentle = 40;
-const burst = 110;
+export const forgedCounts = { gentle: 40, burst: 110 };
+/** Profile §3.2: so many refusals on one connection within such a time close it. */
+const closing = { refusals: 100, withinMs: 10_000 };
 
-export async function badSignatures(attack: Attack): Promise<void> {
+export async function badSignatures(attack: Attack, { gentle, burst } = forgedCounts): Promise<void> {
   const puppet = await attack.puppet();
   while (!attack.signal.aborted) {
     const connection = await attack.join(puppet);
-    for (let n = 0; connection !== null && n < gentle + burst && connection.ended === null; n += 1) {
-      if (attack.signal.aborted) return;
-      const item = buildItem(puppet, 'commit');
-      const signature = flippedBit(String(item.envelope.signature), n);
-      attack.record.forbidden.push(item.hash.slice(5));
-      connection.sendEnvelope({ ...item.envelope, signature });
-      const answer = await connection.answer(item.messageId, 5_000).catch(() => null);
-      if (answer === null) break;
-      attack.answered('forged', answer.errorCode ?? String(answer.payload?.status ?? answer.type));
-      if (n < gentle) await pause(gentleMs, attack.signal);
+    if (connection === null) {
+      await pause(500, attack.signal);
+      continue;
     }
-    await ended(attack, 'forged', connection);
+    const refusals: Refusal[] = [];
+    for (let n = 0; n < gentle; n += 1) {
+      if (!(await send(attack, connection, forged(puppet, n), refusals))) break;
+      await pause(gentleMs, attack.signal);
+    }
+    // All at once: how long a node takes for each answer must not decide how many it is sent within the time. Made one by one before,
+    // so that our own signing does not hold everything else up.
+    const ready: Item[] = [];
+    for (let n = 0; n < burst && !attack.signal.aborted && connection.ended === null; n += 1) {
+      ready.push(forged(puppet, n));
+      await immediate();
+    }
+    await Promise.all(ready.map((item) => send(attack, connection, item, refusals)));
+    if (connection.ended !== null || mustClose(refusals)) await ended(attack, 'forged', connection);
+    connection.destroy();
+    await pause(200, attack.signal);
   }
+}
+
+/** Between the two, by performance.now, the node refused it. */
+export interface Refusal {
+  sentAt: number;
+  readAt: number;
+}
+
+/** A commit whose signature does not hold. */
+function forged(puppet: Puppet, n: number): Item {
+  const item = buildItem(puppet, 'commit');
+  const signature = flippedBit(String(item.envelope.signature), n);
+  return { ...item, envelope: { ...item.envelope, signature } };
+}
+
+/** Whether it was answered. */
+async function send(
+  attack: Attack,
+  connection: Connection,
+  { envelope, hash, messageId }: Item,
+  refusals: Refusal[],
+): Promise<boolean> {
+  if (attack.signal.aborted || connection.ended !== null) return false;
+  attack.record.forbidden.push(hash.slice(5));
+  const sentAt = performance.now();
+  connection.sendEnvelope(envelope);
+  const answer = await connection.answer(messageId, closing.withinMs).catch(() => null);
+  if (answer === null) return false;
+  attack.answered('forged', answer.errorCode ?? String(answer.payload?.status ?? answer.type));
+  if (answer.errorCode === 'INVALID_SIGNATURE' || answer.errorCode === 'MALFORMED')
+    refusals.push({ sentAt, readAt: answer.at });
+  return true;
+}
+
+/** Whether so many were refused within the time for certain; of a slower node nothing is asked. */
+export function mustClose(refusals: readonly Refusal[]): boolean {
+  return refusals.some(({ sentAt }, first) => {
+    const last = refusals[first + closing.refusals - 1];
+    return last !== undefined && last.readAt - sentAt <= closing.withinMs;
+  });
 }
 
 const texts: readonly ((n: number) => string)[] = [
@@ -54,7 +104,11 @@ export async function garbage(attack: Attack): Promise<void> {
   const puppet = await attack.puppet();
   for (let round = 0; !attack.signal.aborted; round += 1) {
     const connection = await attack.join(puppet);
-    for (let n = 0; connection !== null && n < texts.length && connection.ended === null; n += 1) {
+    if (connection === null) {
+      await pause(500, attack.signal);
+      continue;
+    }
+    for (let n = 0; n < texts.length && connection.ended === null; n += 1) {
       if (attack.signal.aborted) return;
       const error = connection.maybe('error', 5_000);
       connection.sendText(texts[n]!(round));
@@ -63,8 +117,10 @@ export async function garbage(attack: Attack): Promise<void> {
       attack.answered('garbage', answer.errorCode ?? 'error');
       await pause(100, attack.signal);
     }
-    if (connection !== null && connection.ended === null) worse(connection, round);
+    if (connection.ended === null) worse(connection, round);
     await ended(attack, 'garbage', connection);
+    connection.destroy();
+    await pause(200, attack.signal);
   }
 }
 
@@ -75,18 +131,8 @@ function worse(connection: Connection, round: number): void {
   else connection.sendText(Buffer.from([0x22, 0xff, 0x22]));
 }
 
-async function ended(
-  attack: Attack,
-  kind: 'forged' | 'garbage',
-  connection: Connection | null,
-): Promise<void> {
-  if (connection === null) {
-    await pause(500, attack.signal);
-    return;
-  }
+async function ended(attack: Attack, kind: 'forged' | 'garbage', connection: Connection): Promise<void> {
   const closed = await connection.closedWithin(5_000);
   if (attack.signal.aborted) return;
   attack.answered(kind, closed === null ? 'not closed' : `${closed.how} ${closed.code}`);
-  connection.destroy();
-  await pause(200, attack.signal);
 }
