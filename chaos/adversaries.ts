@@ -72,7 +72,7 @@ export async function runAdversary(
     outcomes: [],
     forbidden: [],
     mostPeers: 0,
-    turnedAway: {},
+    peersOpen: [],
     detail: {},
   };
   const parameters = plan.nodes.find(({ name }) => name === fault.target)?.parameters ?? {};

@@ -135,8 +135,8 @@ export interface AdversaryRecord {
   forbidden: string[];
   /** Persistent connections of this adversary that were open at a time, at most. */
   mostPeers: number;
-  /** How further ones were turned away: `TOO_MANY_PEERS 4429` → how often. */
-  turnedAway: Record<string, number>;
+  /** How many of them were open from when on; how further ones were turned away stands among the outcomes. */
+  peersOpen: { at: number; open: number }[];
   detail: Record<string, unknown>;
 }
 

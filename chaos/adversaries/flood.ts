@@ -115,6 +115,10 @@ async function peers(attack: Attack): Promise<void> {
   const enough = 6;
   let left = attack.limit('max_peers') + enough;
   let turnedAway = 0;
+  const counted = (): void => {
+    record.peersOpen.push({ at: attack.now(), open: open.size });
+    record.mostPeers = Math.max(record.mostPeers, open.size);
+  };
   const offer = async (): Promise<void> => {
     while (left > 0 && turnedAway < enough && !attack.signal.aborted) {
       left -= 1;
@@ -127,13 +131,15 @@ async function peers(attack: Attack): Promise<void> {
       if (attack.signal.aborted) return;
       if (outcome.kind === 'refused') {
         const how = `${outcome.error?.errorCode ?? 'no error'} ${outcome.closed?.code ?? 'not closed'}`;
-        record.turnedAway[how] = (record.turnedAway[how] ?? 0) + 1;
         turnedAway += 1;
         attack.answered('peer', how);
       } else if (outcome.kind !== 'silent') {
         open.add(connection);
-        void connection.closed.then(() => open.delete(connection));
-        record.mostPeers = Math.max(record.mostPeers, open.size);
+        counted();
+        void connection.closed.then(() => {
+          open.delete(connection);
+          counted();
+        });
         attack.answered('peer', 'accepted');
       }
     }

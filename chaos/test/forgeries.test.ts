@@ -2,8 +2,8 @@
 import { expect } from 'chai';
 import { createAuthority } from '../../harness/wire/authority.ts';
 import { createPuppet } from '../../harness/wire/puppet.ts';
-import type { Attack } from '../adversaries.ts';
 import { badSignatures, mustClose } from '../adversaries/forgeries.ts';
+import type { Attack } from '../adversaries.ts';
 
 /** What came of one connection to a node that takes `pauseMs` for each refusal and closes after `closesAfter` of them. */
 async function outcomesOf(pauseMs: number, closesAfter: number): Promise<Record<string, number>> {

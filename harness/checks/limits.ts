@@ -3,7 +3,14 @@
  * their records; a limit that was never reached is `unknown`.
  */
 
-import { type AdversaryRecord, type AttackKind, type History, livesAtEnd } from '../history.ts';
+import {
+  type AdversaryRecord,
+  type AttackKind,
+  type History,
+  livesAtEnd,
+  type Severing,
+  separates,
+} from '../history.ts';
 import { described } from '../metrics.ts';
 import type { Finding } from '../verdict.ts';
 import { finding, listed } from './finding.ts';
@@ -25,6 +32,65 @@ function attacks(history: History, ...kinds: AttackKind[]): AdversaryRecord[] {
 const planned = (history: History, behaviour: string): boolean =>
   history.plan.faults.some((fault) => fault.kind === 'adversary' && fault.behaviour === behaviour);
 
+/** An engine or kernel that stopped a node, or held it, has its hands in what the node did from a while before until a while after. */
+const aftermathMs = 12_000;
+
+/** Whether a fault stopped the target or held it between two instants, or so shortly before that it may still show. */
+function stopped(history: History, target: string, from: number, to: number): boolean {
+  return history.severings.some(
+    (s) =>
+      (s.kind === 'pause' || s.kind === 'outage') &&
+      s.sides.flat().includes(target) &&
+      s.from <= to &&
+      (s.until ?? Number.POSITIVE_INFINITY) + aftermathMs >= from,
+  );
+}
+
+const outages = (history: History, target: string): Severing[] =>
+  history.severings.filter(({ kind, sides }) => kind === 'outage' && sides.flat().includes(target));
+
+const full = 'TOO_MANY_PEERS 4429';
+
+/** How peers were turned away while nothing else had stopped the target: `TOO_MANY_PEERS 4429` → how often. */
+function turnedAway(history: History, { target, outcomes }: AdversaryRecord): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { kind, outcome, at } of outcomes) {
+    if (kind !== 'peer' || outcome === 'accepted' || stopped(history, target, at - 500, at + 500)) continue;
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** A link counts as a peer's if it was open in so many samples in a row: one for gossip alone ends within 10 s. */
+const samplesNeeded = 11;
+/** And all hostile ones that were open through the last of them. */
+const samplesTogether = 3;
+
+/** The most peers that a target had at a time: the adversary's connections, and pairs of its own that stayed through some samples. */
+function mostPeers(history: History, { target, mostPeers: alone, ...record }: AdversaryRecord): number {
+  let most = alone;
+  for (let end = samplesNeeded; end <= history.linkSamples.length; end += 1) {
+    const samples = history.linkSamples.slice(end - samplesNeeded, end);
+    const [from, to] = [samples.at(-samplesTogether)!.at, samples.at(-1)!.at];
+    if (to < record.from || from > record.until) continue;
+    const pairs = samples.map(({ links }) => {
+      const mine = links.filter((link) => (link.open ?? 0) > 0 && [link.from, link.to].includes(target));
+      return new Set(mine.map((link) => (link.from === target ? link.to : link.from)));
+    });
+    // What is open across a cut may be so for one side only.
+    const cut = history.severings.filter(
+      (s) => s.from <= to && (s.until ?? Number.POSITIVE_INFINITY) >= samples[0]!.at,
+    );
+    const own = [...pairs[0]!].filter(
+      (other) => pairs.every((set) => set.has(other)) && !cut.some((s) => separates(s, target, other)),
+    );
+    const before = record.peersOpen.findLast(({ at }) => at <= from)?.open ?? 0;
+    const within = record.peersOpen.filter(({ at }) => at > from && at <= to).map(({ open }) => open);
+    most = Math.max(most, own.length + Math.min(before, ...within));
+  }
+  return most;
+}
+
 /** Never more peers than allowed; who comes too late is told so. */
 export function maxPeers(history: History): Finding {
   const [id, proves] = ['safety.max-peers', ['TOP-02']];
@@ -36,50 +102,39 @@ export function maxPeers(history: History): Finding {
       'Nothing in this scenario offers a node more peers than it may have (an adversary with behaviour flood does).',
     );
   }
-  const records = attacks(history, 'peer');
+  const records = attacks(history, 'peer').map((record) => ({
+    target: record.target,
+    most: mostPeers(history, record),
+    hostile: record.mostPeers,
+    allowed: Math.min(history.plan.expectations.maxPeers, limitOf(history, record.target, 'max_peers')),
+    away: turnedAway(history, record),
+  }));
   if (records.length === 0)
     return finding(id, proves, 'unknown', 'The adversary never got as far as offering peers.');
-  const bad = records.filter(
-    ({ target, mostPeers }) =>
-      mostPeers > Math.min(history.plan.expectations.maxPeers, limitOf(history, target, 'max_peers')),
-  );
+  const bad = records.filter(({ most, allowed }) => most > allowed);
   if (bad.length > 0) {
     const lines = bad.map(
-      ({ target, mostPeers }) =>
-        `${described(history, target)} took ${mostPeers} persistent connections of one adversary`,
+      ({ target, most, hostile, allowed }) =>
+        `${described(history, target)} had ${most} peers, ${hostile} of them of one adversary; allowed are ${allowed}`,
     );
-    return finding(
-      id,
-      proves,
-      'fail',
-      `${lines[0]}; allowed are ${history.plan.expectations.maxPeers}.`,
-      lines,
-      bad.map(({ target }) => target),
-    );
+    const names = bad.map(({ target }) => target);
+    return finding(id, proves, 'fail', `${lines[0]}.`, lines, names);
   }
-  const wrong = records.filter(({ turnedAway }) =>
-    Object.keys(turnedAway).some((how) => how !== 'TOO_MANY_PEERS 4429'),
-  );
-  const full = records.filter(({ turnedAway }) => (turnedAway['TOO_MANY_PEERS 4429'] ?? 0) > 0);
+  const wrong = records.filter(({ away }) => Object.keys(away).some((how) => how !== full));
   if (wrong.length > 0) {
-    const { target, turnedAway } = wrong[0]!;
-    const because = `${described(history, target)} turned further peers away in another way than TOO_MANY_PEERS and close 4429: ${JSON.stringify(turnedAway)}.`;
-    return finding(
-      id,
-      proves,
-      'fail',
-      because,
-      wrong.map((r) => r.turnedAway),
-      wrong.map((r) => r.target),
-    );
+    const { target, away } = wrong[0]!;
+    const because = `${described(history, target)} turned further peers away in another way than TOO_MANY_PEERS and close 4429: ${JSON.stringify(away)}.`;
+    const names = wrong.map((record) => record.target);
+    return finding(id, proves, 'fail', because, wrong, names);
   }
-  if (full.length === 0) return finding(id, proves, 'unknown', 'No node was ever full.');
-  const { target, mostPeers, turnedAway } = full[0]!;
+  const filled = records.find(({ away }) => (away[full] ?? 0) > 0);
+  if (filled === undefined) return finding(id, proves, 'unknown', 'No node was ever full.');
+  const { target, most, hostile, away } = filled;
   return finding(
     id,
     proves,
     'pass',
-    `${target} had at most ${mostPeers} peers of the adversary beside its own and turned ${turnedAway['TOO_MANY_PEERS 4429']} away with TOO_MANY_PEERS and close 4429.`,
+    `${target} had at most ${most} peers, up to ${hostile} of them of the adversary, and turned ${away[full]} away with TOO_MANY_PEERS and close 4429.`,
   );
 }
 
@@ -98,6 +153,14 @@ export function limits(history: History): Finding {
   const culprits = new Set<string>();
   for (const record of records) {
     const before = bad.length;
+    // What it counts it need not remember over a restart.
+    const restarted = outages(history, record.target).some(
+      (s) => s.from <= record.until && (s.until ?? Number.POSITIVE_INFINITY) >= record.from,
+    );
+    if (restarted) {
+      unexposed.push(`${record.target} was stopped by another fault meanwhile`);
+      continue;
+    }
     countLimit(history, record, 'commit', 'commits_per_minute', bad, unexposed, good);
     countLimit(history, record, 'query', 'queries_per_minute', bad, unexposed, good);
     byteLimit(history, record, bad, unexposed, good);
@@ -179,6 +242,34 @@ function byteLimit(
   else good.push(`${target} took in ${figure}`);
 }
 
+/** How long before it says `not closed` an adversary began to wait for the end. */
+const closingMs = 20_000;
+
+/** Whether an answer, or none, is what no node may do; a target that was stopped or held meanwhile has reasons of its own. */
+function isUnfit(
+  history: History,
+  { target, from }: AdversaryRecord,
+  { kind, outcome, at }: AdversaryRecord['outcomes'][number],
+): boolean {
+  if (outcome === 'not closed') return !stopped(history, target, at - closingMs, at);
+  if (outcome !== 'accepted') return false;
+  if (kind === 'forged' || kind === 'garbage') return true;
+  return kind === 'duplicate' && !renewed(history, target, from, at);
+}
+
+/** Whether a target may have lost what it knew: with its disk, or while an engine ran it otherwise. */
+function renewed(history: History, target: string, from: number, to: number): boolean {
+  const changed = new Set(history.plan.faults.filter(({ kind }) => kind === 'engine').map(({ id }) => id));
+  return (
+    history.lives.some(
+      (life) => life.node === target && life.wiped && life.startedAt >= from && life.startedAt <= to,
+    ) ||
+    outages(history, target).some(
+      (s) => changed.has(s.fault) && s.from <= to && (s.until ?? Number.POSITIVE_INFINITY) >= from,
+    )
+  );
+}
+
 /** What was refused (over a limit, forged) is nowhere; a repeated commit is `known` and has no second effect. */
 export function noEffect(history: History): Finding {
   const [id, proves] = ['safety.refused-has-no-effect', ['SIG-08', 'FLD-01']];
@@ -186,19 +277,22 @@ export function noEffect(history: History): Finding {
     return finding(id, proves, 'skipped', 'No adversary in this scenario sends what has to be refused.');
   }
   const forbidden = new Set(history.adversaries.flatMap((record) => record.forbidden));
-  const unfit = history.adversaries.flatMap(({ target, outcomes }) =>
-    outcomes
-      .filter(
-        ({ kind, outcome }) =>
-          (kind === 'duplicate' && outcome === 'accepted') ||
-          ((kind === 'forged' || kind === 'garbage') && (outcome === 'accepted' || outcome === 'not closed')),
-      )
-      .map(({ kind, at, outcome }) => ({ target, kind, at, outcome })),
+  const unfit = history.adversaries.flatMap((record) =>
+    record.outcomes
+      .filter((outcome) => isUnfit(history, record, outcome))
+      .map(({ kind, at, outcome }) => ({ target: record.target, kind, at, outcome })),
   );
   const held = history.census.filter((census) => census.forbidden.length > 0);
   if (unfit.length > 0 || held.length > 0) {
     const nodes = [...new Set([...unfit.map(({ target }) => target), ...held.map(({ node }) => node)])];
     const because = `${listed(history, nodes)} accepted (or put up with) ${unfit.length} messages that had to be refused, and ${held.reduce((sum, c) => sum + c.forbidden.length, 0)} refused items were found in nodes.`;
+    // That no end came in time may be the host's.
+    if (
+      history.host.overloaded &&
+      held.length === 0 &&
+      unfit.every(({ outcome }) => outcome === 'not closed')
+    )
+      return finding(id, proves, 'unknown', `${because} ${history.host.because}`, unfit);
     return finding(id, proves, 'fail', because, [...unfit, ...held], nodes);
   }
   const tried = history.adversaries.reduce((sum, { outcomes }) => sum + outcomes.length, 0);
