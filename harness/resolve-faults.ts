@@ -20,13 +20,13 @@ export function resolveFaults(
   nodes: readonly PlannedNode[],
   durationMs: number,
 ): PlannedFault[] {
-  const context: Context = { file, nodes, durationMs, busy: [] };
+  const context: Context = { file, nodes, durationMs, busy: [], attacked: [] };
   const ordinals = new Map<string, number>();
   const ids = new Set<string>();
   const planned: PlannedFault[] = [];
   // Named nodes before random ones: a draw steps aside for what the author has fixed, never the other way round.
   const order = file.manifest.faults.map((fault, at) => ({ fault, at, id: idOf(fault, ordinals) }));
-  const fixedFirst = [...order].sort((a, b) => Number(isDrawn(a.fault)) - Number(isDrawn(b.fault)));
+  const fixedFirst = [...order].sort((a, b) => drawnPart(a.fault) - drawnPart(b.fault));
   const results = new Map<number, PlannedFault[]>();
   for (const { fault, at, id } of fixedFirst) {
     const path = ['faults', at];
@@ -46,10 +46,13 @@ function idOf(fault: ManifestFault, ordinals: Map<string, number>): string {
   return fault.id ?? `${kind}-${ordinal}`;
 }
 
-function isDrawn(fault: ManifestFault): boolean {
-  if (fault.kind === 'churn') return true;
-  const selector = 'nodes' in fault ? fault.nodes : null;
-  return selector === 'random' || (typeof selector === 'object' && selector !== null && 'random' in selector);
+/** 0: the author has named all it strikes; 1: some of them; 2: none, and the seed picks. */
+function drawnPart(fault: ManifestFault): 0 | 1 | 2 {
+  if (fault.kind === 'churn') return 2;
+  const selector = 'nodes' in fault ? fault.nodes : 'target' in fault ? fault.target : [];
+  if (!Array.isArray(selector)) return selector === 'random' || typeof selector !== 'string' ? 2 : 0;
+  if (!selector.includes('random')) return 0;
+  return selector.every((word) => word === 'random') ? 2 : 1;
 }
 
 function inTime(context: Context, fault: ManifestFault, path: (string | number)[]): void {
@@ -90,7 +93,10 @@ function plan(
     case 'churn':
       return churn(context, fault, path, id, stream);
     case 'adversary': {
-      const targets = select(context, fault.target, [...path, 'target'], stream, null);
+      const window = { from: atMs, to: atMs + forMs };
+      const attack = { ...window, attacks: true };
+      const targets = select(context, fault.target, [...path, 'target'], stream, attack);
+      for (const node of targets) context.attacked.push({ node, ...window });
       return targets.map((target, index) => ({
         id: targets.length > 1 ? `${id}.${index + 1}` : id,
         atMs,
@@ -131,6 +137,20 @@ function outage(
   return { id, atMs, forMs, kind, node };
 }
 
+/** A fault that comes again and again has to come once, and to take time. */
+function fits(
+  { file }: Context,
+  path: (string | number)[],
+  downMs: number,
+  periodMs: number,
+  { for_s, down_s }: { for_s: number; down_s: number },
+): void {
+  const key = keyText(path);
+  if (downMs < 1 || periodMs < 1) throw file.complain(path, `${key}: its times are under a millisecond`);
+  if (downMs <= Math.round(for_s * 1000)) return;
+  throw file.complain([...path, 'for_s'], `${key}: for_s ${for_s} has no room for down_s ${down_s}`);
+}
+
 function flap(
   context: Context,
   fault: ManifestFault & { kind: 'flap' },
@@ -138,10 +158,12 @@ function flap(
   id: string,
   stream: Rng,
 ): PlannedFault[] {
-  const [start, end] = [fault.at_s * 1000, (fault.at_s + fault.for_s) * 1000];
+  const start = Math.round(fault.at_s * 1000);
+  const end = start + Math.round(fault.for_s * 1000);
   const nodes = select(context, fault.nodes, [...path, 'nodes'], stream, { from: start, to: end });
   const downMs = Math.round(fault.down_s * 1000);
   const periodMs = downMs + Math.round(fault.up_s * 1000);
+  fits(context, path, downMs, periodMs, fault);
   const found: PlannedFault[] = [];
   nodes.forEach((node, index) => {
     let round = 0;
@@ -167,14 +189,13 @@ function churn(
   id: string,
   stream: Rng,
 ): PlannedFault[] {
-  const end = (fault.at_s + fault.for_s) * 1000;
+  const start = Math.round(fault.at_s * 1000);
+  const end = start + Math.round(fault.for_s * 1000);
   const forMs = Math.round(fault.down_s * 1000);
+  const stepMs = Math.round(fault.every_s * 1000);
+  fits(context, path, forMs, stepMs, fault);
   const found: PlannedFault[] = [];
-  for (
-    let atMs = Math.round(fault.at_s * 1000);
-    atMs + forMs <= end;
-    atMs += Math.round(fault.every_s * 1000)
-  ) {
+  for (let atMs = start; atMs + forMs <= end; atMs += stepMs) {
     const window = { from: atMs, to: atMs + forMs };
     const from = typeof fault.from === 'string' ? fault.from : 'others';
     const candidates = Array.isArray(fault.from)

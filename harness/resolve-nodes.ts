@@ -17,12 +17,19 @@ export interface Context {
   nodes: readonly PlannedNode[];
   durationMs: number;
   /** When which node is stopped or paused. */
-  busy: { node: string; from: number; to: number }[];
+  busy: (Span & { node: string })[];
+  /** When which node is the target of an adversary. */
+  attacked: (Span & { node: string })[];
 }
 
 interface Span {
   from: number;
   to: number;
+}
+
+/** When a fault is in force, and whether it only attacks: who names a node for that may have it stopped by another fault as well. */
+export interface Window extends Span {
+  attacks?: boolean;
 }
 
 const overlap = (a: Span, b: Span, marginMs = 0): boolean =>
@@ -54,10 +61,15 @@ export function select(
   selector: Selector,
   path: (string | number)[],
   stream: Rng,
-  window: { from: number; to: number } | null,
+  window: Window | null,
 ): string[] {
   if (Array.isArray(selector)) {
-    return [...new Set(selector.flatMap((word) => select(context, word, path, stream, window)))];
+    const named = selector.filter((word) => word !== 'random');
+    const fixed = [...new Set(named.flatMap((word) => select(context, word, path, stream, window)))];
+    const count = selector.length - named.length;
+    if (count === 0) return fixed;
+    const others = context.nodes.map(({ name }) => name).filter((name) => !fixed.includes(name));
+    return [...fixed, ...drawn(context, others, count, path, stream, window)];
   }
   if (typeof selector === 'string') {
     if (selector === 'random') return select(context, { random: 1 }, path, stream, window);
@@ -72,7 +84,7 @@ export function select(
       );
     }
     const taken =
-      window === null
+      window === null || window.attacks === true
         ? undefined
         : context.busy.find((span) => names.includes(span.node) && overlap(span, window));
     if (taken !== undefined) {
@@ -84,14 +96,22 @@ export function select(
     return names;
   }
   const candidates = named(context, selector.from ?? 'all', path);
-  const drawn = draw(context, candidates, selector.random, window, stream);
-  if (drawn.length < selector.random) {
-    throw context.file.complain(
-      path,
-      `${keyText(path)}: ${selector.random} at random, but only ${drawn.length} nodes are free then`,
-    );
-  }
-  return drawn;
+  return drawn(context, candidates, selector.random, path, stream, window);
+}
+
+/** So many of the candidates, or a complaint that too few are free. */
+function drawn(
+  context: Context,
+  candidates: readonly string[],
+  count: number,
+  path: (string | number)[],
+  stream: Rng,
+  window: Window | null,
+): string[] {
+  const found = draw(context, candidates, count, window, stream);
+  if (found.length === count) return found;
+  const line = `${keyText(path)}: ${count} at random, but only ${found.length} nodes are free then`;
+  throw context.file.complain(path, line);
 }
 
 function named(context: Context, word: string, path: (string | number)[]): string[] {
@@ -113,7 +133,7 @@ export function draw(
   context: Context,
   candidates: readonly string[],
   count: number,
-  window: { from: number; to: number } | null,
+  window: Window | null,
   stream: Rng,
 ): string[] {
   const free = (name: string): boolean => {
@@ -124,13 +144,16 @@ export function draw(
     );
   };
   // The whole list is drawn first, so that a node that steps aside changes nobody else's place. Nodes that no fault has
-  // struck yet come before the others: "one killed, one wiped" are two.
+  // struck yet come before the others: "one killed, one wiped" are two; and who is under attack then comes last.
   const order = stream.shuffle(candidates).filter(free);
   const struck = new Set(window === null ? [] : context.busy.map(({ node }) => node));
-  return [...order.filter((name) => !struck.has(name)), ...order.filter((name) => struck.has(name))].slice(
-    0,
-    count,
+  const attacked = new Set(
+    window === null
+      ? []
+      : context.attacked.filter((span) => overlap(span, window, marginMs)).map(({ node }) => node),
   );
+  const rank = (name: string): number => 2 * Number(attacked.has(name)) + Number(struck.has(name));
+  return order.sort((a, b) => rank(a) - rank(b)).slice(0, count);
 }
 
 /** Complains about a name that is no node, group or word, with the nearest one that is. */

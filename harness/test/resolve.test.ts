@@ -68,6 +68,31 @@ describe('plan', () => {
     }
   });
 
+  it('sets no adversary on a node that another fault stops then, whichever comes first in the file', () => {
+    const attack = '  - {kind: adversary, behaviour: duplicates, at_s: 2, for_s: 9}\n';
+    const stop = '  - {kind: wipe, nodes: random, at_s: 4, for_s: 2}\n';
+    for (let seed = 0; seed < 60; seed += 1)
+      for (const faults of [attack + stop, stop + attack]) {
+        const plan = of(`nodes: {count: 4, bootstrap: 1}\nfaults:\n${faults}`, { seed });
+        const hit = plan.faults.map((f) => ('target' in f ? f.target : 'node' in f ? f.node : ''));
+        expect(new Set(hit).size, `seed ${seed}`).to.equal(2);
+      }
+    // Whom the author names, he means.
+    const both =
+      'nodes: {count: 4, bootstrap: 1}\nfaults:\n  - {kind: adversary, behaviour: flood, target: node-2, at_s: 1, for_s: 5}\n  - {kind: pause, nodes: node-2, at_s: 2}\n';
+    expect(line(both)).to.equal('accepted');
+  });
+
+  it('takes a list of names and random ones as both', () => {
+    const text =
+      'nodes: {count: 4, bootstrap: 1}\nfaults:\n  - {kind: kill, nodes: random, at_s: 2, for_s: 3}\n  - {kind: pause, nodes: [node-1, random], at_s: 2, for_s: 3}\n';
+    for (let seed = 0; seed < 30; seed += 1) {
+      const hit = of(text, { seed }).faults.map((f) => 'node' in f && f.node);
+      expect(new Set(hit).size).to.equal(3);
+      expect(hit[1]).to.equal('node-1');
+    }
+  });
+
   it('writes out flapping, churn and repeated resets', () => {
     const plan = of(
       'nodes: {count: 10}\nduration_s: 30\nfaults:\n  - {kind: flap, nodes: node-1, down_s: 2, up_s: 3, at_s: 1, for_s: 12}\n  - {kind: churn, every_s: 5, down_s: 2, at_s: 0, for_s: 20}\n  - {kind: reset, share: 0.05, every_s: 1, at_s: 2, for_s: 3}\n',
@@ -170,6 +195,21 @@ describe('plan', () => {
         'nodes: {count: 5}\nfaults:\n  - {kind: kill, nodes: [node-1, node-2], at_s: 1, for_s: 2}\n  - {kind: pause, nodes: others, at_s: 3, for_s: 1}\n  - {kind: wipe, nodes: node-2, at_s: 2.5, for_s: 2}\n',
       ),
     ).to.match(/^s\.yaml:5: faults\[2\]\.nodes: another fault has node-2 from 1 s to 3 s/);
+    expect(line(`${faults}  - {kind: flap, nodes: node-1, at_s: 1, for_s: 1}\n`)).to.match(
+      /^s\.yaml:4: faults\[0\]: for_s 1 has no room for down_s 2$/,
+    );
+    expect(line(`${faults}  - {kind: churn, every_s: 1, at_s: 1, for_s: 2}\n`)).to.match(
+      /for_s 2 has no room for down_s 3$/,
+    );
+    for (const never of [
+      'flap, nodes: node-1, down_s: 0.0001, up_s: 0.0001',
+      'churn, down_s: 1, every_s: 0.0001',
+    ])
+      expect(line(`${faults}  - {kind: ${never}, at_s: 1, for_s: 2}\n`)).to.match(/under a millisecond$/);
+    const early = '  - {kind: adversary, behaviour: flood, target: node-4, at_s: 1, for_s: 2}\n';
+    expect(line(`${faults}${early}late_joiners: [{at_s: 5}]\n`)).to.match(
+      /^s\.yaml:4: faults\[0\]\.target: node-4 joins only at 5 s$/,
+    );
     expect(line('nodes: {count: 4}\nlate_joiners:\n  - at_s: 1\n    count: 3\n')).to.match(
       /^s\.yaml:4: late_joiners\[0\]\.count: too few/,
     );
