@@ -69,7 +69,7 @@ export function discovery(history: History, measured: Measured): Finding {
   if (found.verdict !== 'fail') return found;
   const shares = measured.discovery
     .filter(({ value, lookedForMs }) => (value ?? lookedForMs) >= targetMs)
-    .map(({ at, lookedForMs }) => crowdedOut(history.host.seconds, at, at + lookedForMs));
+    .map(({ at, value, lookedForMs }) => crowdedOut(history.host.seconds, at, at + (value ?? lookedForMs)));
   if (shares.some((share) => share === null)) return found;
   const least = Math.round(100 * Math.min(...shares.map((share) => share!)));
   const because = `${found.because} Each time the host was full, ${least} % and more of it with others than nodes and harness, such as the container engine.`;

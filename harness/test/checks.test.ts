@@ -302,6 +302,17 @@ describe('checks', () => {
     history.host.seconds = [1, 2, 3, 4, 5].map((at) => ({ ...second, at: at * 1_000 }));
     expect(found(history, 'liveness.discovery').verdict).to.equal('unknown');
     expect(found(history, 'liveness.discovery').because).to.match(/45 % and more of it with others/);
+    // It is looked at to the end of its life, and late it was in the first seconds.
+    const last = history.peerLists.find(({ node }) => node === 'node-5')!;
+    history.peerLists.push({ ...last, at: 50_000, since: 49_000 });
+    const idle = Array.from({ length: 40 }, (_, n) => ({
+      ...second,
+      busy: 0.1,
+      nodes: 0,
+      at: 6_000 + n * 1_000,
+    }));
+    history.host.seconds.push(...idle);
+    expect(found(history, 'liveness.discovery').verdict).to.equal('unknown');
     for (const each of history.host.seconds) each.nodes = 0.7;
     expect(found(history, 'liveness.discovery').verdict).to.equal('fail');
     const silent = healthyHistory();
