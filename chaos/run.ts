@@ -254,18 +254,22 @@ function watchLinks({ testnet, recorder, signal }: Ground): () => Promise<void> 
       links: links.filter(({ accepted }) => accepted !== 0),
     });
   };
+  const tried = (): Promise<void> =>
+    look().catch((error: unknown) => {
+      // It may come back: what is looked at last must not be what was so long ago.
+      if (signal.aborted || told) return;
+      told = true;
+      recorder.trouble(
+        `Links could not be counted: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    });
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted && !signal.aborted) {
-      await look().catch((error: unknown) => {
-        // It may come back: what is looked at last must not be what was so long ago.
-        if (signal.aborted || told) return;
-        told = true;
-        recorder.trouble(
-          `Links could not be counted: ${error instanceof Error ? error.message : String(error)}`,
-        );
-      });
+      await tried();
       await delay(pollMs.links, undefined, { signal: stop.signal }).catch(() => {});
     }
+    // Once more, behind the census: it asks for peers anew, and who met meanwhile is to be in the counters.
+    if (!signal.aborted) await tried();
   };
   const done = loop();
   return async () => {

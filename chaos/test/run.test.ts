@@ -49,6 +49,8 @@ describe('a run', () => {
     ])
       expect(verdictOf(record, id), id).to.equal('pass');
     expect(record.measured.convergence).to.have.length(24);
+    const asked = record.history.census.map(({ at }) => at);
+    expect(record.history.linkSamples.at(-1)!.at).to.be.at.least(Math.max(...asked));
     expect(record.history.monitored['SIG-01']).to.be.greaterThan(50);
     const json = verdictJson(record, 'npm run testnet');
     expect(Object.keys(json)).to.deep.equal([

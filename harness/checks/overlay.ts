@@ -198,7 +198,9 @@ export function bypass(history: History): Finding {
   const names = new Set(history.plan.nodes.map(({ name }) => name));
   const named = new Set<string>();
   const around: string[] = [];
-  for (const { node, peers } of history.peerLists) {
+  for (const { node, peers, at } of history.peerLists) {
+    // Who met only after the counters were read last is not in them yet.
+    if (at > last.at) continue;
     for (const peer of peers) {
       if (!names.has(peer) || peer === node) continue;
       const key = [node, peer].sort().join(' ');
