@@ -34,6 +34,7 @@ export function nodesUp(history: History): Finding {
   const mute = history.lives.filter(
     (life) =>
       !sound.has(life.node) &&
+      life.reachableAt !== null &&
       life.readyAt !== null &&
       (life.endedAt ?? history.endedAt) - life.readyAt > 10_000,
   );
