@@ -3,7 +3,9 @@
 # line is the sum. Knows how stages are run, counted and shown, not which there are.
 # The caller may set `informative` (stages that are printed and counted as skipped, but fail nothing), `again` (stages of real time
 # on a shared machine: what fails is run once more, both are printed, and the second counts) and `enough` (seconds after which no
-# informative stage starts). Exit 3 of any stage is `unknown`: the host could not judge, which is nobody's failure.
+# informative stage starts). Exit 3 of a stage that left a verdict in its `--out` folder is `unknown`: the host could not judge, which
+# is nobody's failure; of those in `prepares` it says that this machine cannot have something. Any other exit 3 is a failure: a command
+# that crashes ends so, and mocha with three failing tests.
 export CI=true
 logs=$(mktemp -d)
 # The engine that `machine` started, if it had to, goes with the gate; one that was there stays.
@@ -12,13 +14,14 @@ trap 'bash ci/install-docker.sh stop >/dev/null 2>&1; rm -rf "$logs"' EXIT
 passed=0 failed=0 skipped=0 broken=''
 # Exit status of the last stage that ran.
 last=0
-informative='' again='' enough=0
+informative='' again='' enough=0 prepares=' machine '
 
 run() { # run NAME SECONDS COMMAND…
   local name=$1 limit=$2 pid status
   shift 2
   # It must be there before anybody looks into it.
   : >"$logs/$name.log"
+  touch "$logs/$name.began"
   # Into a file, not a pipe: whatever a stage might leave behind cannot keep the gate waiting for the end of its output.
   timeout --kill-after=20 "$limit" "$@" </dev/null >"$logs/$name.log" 2>&1 &
   pid=$!
@@ -27,6 +30,21 @@ run() { # run NAME SECONDS COMMAND…
   status=$?
   wait $!
   return "$status"
+}
+
+unjudged() { # unjudged NAME STATUS COMMAND…: whether that exit is no failure
+  local name=$1 status=$2 out='' word before='' verdict
+  shift 2
+  [ "$status" -eq 3 ] || return 1
+  [[ "$prepares" == *" $name "* ]] && return 0
+  for word in "$@"; do
+    [ "$before" = --out ] && out=$word
+    before=$word
+  done
+  for verdict in verdict conformance bench; do
+    [ "$out/$verdict.json" -nt "$logs/$name.began" ] && return 0
+  done
+  return 1
 }
 
 stage() { # stage NAME SECONDS COMMAND…
@@ -48,7 +66,7 @@ stage() { # stage NAME SECONDS COMMAND…
   if [ "$status" -eq 0 ]; then
     passed=$((passed + 1))
     echo "== $name: ok ($((SECONDS - started)) s)"
-  elif [ "$status" -eq 3 ] || [[ "$informative" == *" $name "* ]]; then
+  elif unjudged "$name" "$status" "${@:3}" || [[ "$informative" == *" $name "* ]]; then
     skipped=$((skipped + 1))
     echo "== $name: not judged, exit $status ($((SECONDS - started)) s)"
   else

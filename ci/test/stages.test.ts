@@ -37,15 +37,32 @@ describe('stages of a gate', () => {
     expect(output.slice(output.indexOf('== failed: one two'))).to.include('why');
   });
 
-  it('counts as skipped what could not be judged, and what is for information only', () => {
-    const stages = `informative=' two '; enough=60; stage one 5 sh -c 'exit 3'; stage two 5 false`;
-    expect(gate(stages)).to.include({ status: 0, last: '0 passed, 0 failed, 2 skipped' });
+  it('counts as skipped what left a verdict that is none, and what is for information only', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cle-stages-'));
+    try {
+      const judging = `sh -c 'echo {} > ${folder}/verdict.json; exit 3' --out ${folder}`;
+      const stages = `informative=' two '; enough=60; stage one 5 ${judging}; stage two 5 false`;
+      expect(gate(stages)).to.include({ status: 0, last: '0 passed, 0 failed, 2 skipped' });
+      // That verdict is of an earlier run.
+      expect(gate(`stage one 5 sh -c 'exit 3' --out ${folder}`)).to.include({ status: 1 });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('takes no crash and no three failing tests for an open verdict', () => {
+    expect(gate(`stage one 5 sh -c 'exit 3'`)).to.include({
+      status: 1,
+      last: '0 passed, 1 failed, 0 skipped',
+    });
   });
 
   it('keeps the status of a stage, by which the gate knows what this machine cannot have', () => {
-    expect(
-      gate(`stage one 5 sh -c 'exit 3'; echo "last $last"; stage two 5 true; echo "last $last"`).output,
-    ).to.match(/last 3\n(?:.*\n)*last 0\n/);
+    const { output, status } = gate(
+      `stage machine 5 sh -c 'exit 3'; echo "last $last"; stage two 5 true; echo "last $last"`,
+    );
+    expect(output).to.match(/last 3\n(?:.*\n)*last 0\n/);
+    expect(status).to.equal(0);
   });
 
   it('tries again what may be tried again, once', () => {
