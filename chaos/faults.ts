@@ -12,7 +12,7 @@ import type { PlannedFault } from '../harness/plan.ts';
 import { runAdversary } from './adversaries.ts';
 import { type Ground, type InForce, type Lifts, nodeNamed, proof } from './ground.ts';
 import { changed, outage, perturbed } from './outages.ts';
-import { pairsAcross, severingOf } from './severing.ts';
+import { openLinks, pairsAcross, severingOf } from './severing.ts';
 
 /** What an engine must be able to do for this fault. */
 export function needs(fault: PlannedFault): Ability[] {
@@ -95,6 +95,7 @@ export async function runFault(fault: PlannedFault, ground: Ground, loadAt: numb
     fault,
     ground.plan.nodes.map(({ name }) => name),
     recorder.now(),
+    openLinks(recorder.history.linkSamples.at(-1)),
   );
   if (severing !== null) recorder.history.severings.push(severing);
   const lifts: Lifts = [];
