@@ -12,6 +12,7 @@ import type { Item } from './wire/items.ts';
 import type { Json } from './wire/json.ts';
 import type { Message } from './wire/message.ts';
 import { join, type Puppet } from './wire/puppet.ts';
+import type { Closed } from './wire/websocket.ts';
 
 export interface SessionOptions {
   puppet: Puppet;
@@ -35,8 +36,13 @@ export interface Session {
 
 const answerWithinMs = 10_000;
 const redialMs = [100, 250, 500, 1000, 2000] as const;
-/** Ends that are in order: ordinary expiry, going away. */
-const ordinary = new Set([1000, 1001]);
+/** Profile §4: who is connected for `sync` may be closed when it has been idle for 30 s; a little less, for who counts from elsewhere. */
+const idleMs = 29_500;
+
+/** Whether an end is in order though nobody told the node to end: ordinary expiry, of a connection that we did not use. */
+export function isExpiry({ code, at }: Pick<Closed, 'code' | 'at'>, lastSentAt: number): boolean {
+  return (code === 1000 || code === 1001) && at - lastSentAt >= idleMs;
+}
 
 export function openSession(options: SessionOptions): Session {
   const { puppet, node, life, address, recorder } = options;
@@ -45,6 +51,8 @@ export function openSession(options: SessionOptions): Session {
   /** No connection any more, and none will be dialled. */
   let gone = false;
   let connection: Connection | null = null;
+  /** performance.now of the last message of ours. */
+  let lastSentAt = 0;
   let wake: () => void = () => {};
   const stopping = new Promise<void>((resolve) => {
     wake = resolve;
@@ -64,11 +72,12 @@ export function openSession(options: SessionOptions): Session {
       if (opened !== null && stopped) opened.destroy();
       if (opened !== null && !stopped) {
         connection = opened;
+        lastSentAt = opened.openedAt;
         settle(opened);
         attempt = 0;
         const closed = await opened.closed;
         connection = null;
-        if (!ordinary.has(closed.code))
+        if (!isExpiry(closed, lastSentAt))
           rebuff('closed', closed.code, `${closed.how} ${closed.reason}`.trim());
       }
       if (stopped || ending) break;
@@ -97,6 +106,7 @@ export function openSession(options: SessionOptions): Session {
     const over = await current();
     if (over === null) return { sentAt: recorder.now(), answer: null, connected: false };
     const written = performance.now();
+    lastSentAt = written;
     try {
       const answer = await over.answer(send(over), answerWithinMs);
       const at = recorder.at(answer.at);

@@ -208,7 +208,9 @@ export function noHonestCutOff(history: History): Finding {
     const first = unfair[0]!;
     const because = `${listed(history, nodes)} turned honest observers away ${unfair.length} times; first: ${described(history, first.node)}, ${first.what}${first.code === null ? '' : ` ${first.code}`} ${first.detail}.`;
     // A refusal in words or by code is the node's own doing; that nothing came in time may be the host's or ours.
-    const deliberate = unfair.some(({ what, code }) => what === 'error' || (code ?? 0) >= 4000);
+    const deliberate = unfair.some(
+      ({ what, code }) => what === 'error' || code === 1000 || (code ?? 0) >= 4000,
+    );
     return unless(deliberate ? null : excuse(history), finding(id, proves, 'fail', because, unfair, nodes));
   }
   const attacked = history.adversaries.length > 0 ? ', also while others attacked' : '';
