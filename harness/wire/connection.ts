@@ -14,7 +14,7 @@ import { createInbox, describe, type Inbox, within } from './inbox.ts';
 import type { Json, JsonObject } from './json.ts';
 import { createManners, type Manners, observeManners } from './manners.ts';
 import { type Matcher, type Message, matches, readMessage } from './message.ts';
-import { judge, type Violation } from './monitors.ts';
+import { judge, record, type Violation } from './monitors.ts';
 import type { Puppet } from './puppet.ts';
 import { createTranscript, type Transcript, type TranscriptEntry } from './transcript.ts';
 import type { OpenTls, Upgraded } from './transport.ts';
@@ -251,8 +251,10 @@ function takeControl(observed: Observed, kind: 'close' | 'ping' | 'pong', payloa
 
 function takeOffence(observed: Observed, because: string, at: number): void {
   const violation: Violation = { row: 'ENV-08', because, connection: observed.label, at, text: '' };
-  observed.puppet.book.violations.push(violation);
-  observed.violations.push(violation);
+  const { book } = observed.puppet;
+  const before = book.violations.length;
+  record(book, violation);
+  observed.violations.push(...book.violations.slice(before));
   observed.transcript.add({ at, direction: 'in', kind: 'raw', text: because, size: 0 });
 }
 

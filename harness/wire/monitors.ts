@@ -35,6 +35,8 @@ export interface Violation {
 /** Shared by all connections of a run: violations, and which message ids were seen from whom. */
 export interface MonitorBook {
   readonly violations: Violation[];
+  /** How many of them are of one row and connection. */
+  readonly kept: Map<string, number>;
   /** Messages judged, by row: a monitor without exposure proves nothing. */
   readonly judged: Map<MonitorRow, number>;
   /** Ids seen, by sender and id: the text's hash and who received it. */
@@ -44,7 +46,7 @@ export interface MonitorBook {
 }
 
 export function createBook(): MonitorBook {
-  return { violations: [], judged: new Map(), seen: new Map(), wholeSeconds: new Map() };
+  return { violations: [], kept: new Map(), judged: new Map(), seen: new Map(), wholeSeconds: new Map() };
 }
 
 /** Where a message arrived. */
@@ -64,8 +66,20 @@ const clockToleranceS = 300;
 const idsKept = 200_000;
 /** A clock in milliseconds is at a whole second once in a thousand times; a node that writes whole numbers as such may show it. */
 const wholeSecondsAreChance = 3;
-/** Enough to show; a node that breaks a rule with every message must not fill our memory. */
-const violationsKept = 5_000;
+/**
+ * Of one row and connection, enough to show: a node that breaks a rule with every message must not fill our memory, nor hide another
+ * one's breach of it, or its own of another rule.
+ */
+const violationsKept = 100;
+
+/** Writes it down, unless there are enough of its kind. */
+export function record(book: MonitorBook, violation: Violation): void {
+  const key = `${violation.row} ${violation.connection}`;
+  const before = book.kept.get(key) ?? 0;
+  if (before >= violationsKept) return;
+  book.kept.set(key, before + 1);
+  book.violations.push(violation);
+}
 const gossipTypes = ['announce', 'request', 'response', 'heartbeat'];
 const errorCodes = [
   'MALFORMED',
@@ -92,8 +106,7 @@ export function judge(
   fault: string | null,
 ): boolean {
   const accuse = (row: MonitorRow, because: string): void => {
-    if (book.violations.length >= violationsKept) return;
-    book.violations.push({
+    record(book, {
       row,
       because,
       connection: arrival.connection,
