@@ -136,6 +136,7 @@ export function overlayDegree(history: History): Finding {
   const old = tooOld(history);
   if (old !== null) return finding(id, proves, 'unknown', old);
   if (edges === null) return finding(id, proves, 'skipped', noCounters);
+  if (nodes.length === 0) return finding(id, proves, 'unknown', 'No node lives at the end.');
   const map = neighbours(nodes, edges);
   const degrees = nodes.map((node) => {
     const target =
@@ -220,6 +221,8 @@ export function bypass(history: History): Finding {
       around.flatMap((pair) => pair.split(' and ')),
     );
   }
+  if (named.size === 0 && audit === undefined)
+    return finding(id, [], 'unknown', 'No node named another one as its peer.');
   return finding(
     id,
     [],

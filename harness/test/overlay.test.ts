@@ -1,6 +1,6 @@
 /** The overlay's shape from made-up counters of links. */
 import { expect } from 'chai';
-import { overlayConnected, overlayDegree, unreachable } from '../checks/overlay.ts';
+import { bypass, overlayConnected, overlayDegree, unreachable } from '../checks/overlay.ts';
 import type { History } from '../history.ts';
 import { healthyHistory } from './history-fixture.ts';
 
@@ -63,6 +63,16 @@ describe('the overlay', () => {
     const left = healthyHistory();
     for (const life of left.lives.slice(2)) Object.assign(life, { endedAt: 9_000, end: 'killed' });
     expect(overlayConnected(left).verdict).to.equal('unknown');
+  });
+
+  it('is unknown where nobody lives, or nobody knows another', () => {
+    const dead = healthyHistory();
+    for (const life of dead.lives) Object.assign(life, { endedAt: 9_000, end: 'killed' });
+    expect(overlayDegree(dead).verdict).to.equal('unknown');
+    const strangers = healthyHistory();
+    expect(bypass(strangers).verdict).to.equal('pass');
+    for (const list of strangers.peerLists) list.peers = [];
+    expect(bypass(strangers).verdict).to.equal('unknown');
   });
 
   it('is not judged where nobody counts connections', () => {
