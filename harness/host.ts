@@ -36,6 +36,7 @@ export function hostFacts(): HostFacts {
 export function readableFacts(facts: object): [label: string, value: string][] {
   return Object.entries(facts).map(([name, value]) => {
     if (name === 'memoryMiB') return ['memory', `${(Number(value) / 1024).toFixed(1)} GiB`];
+    if (name === 'overloaded') return ['host kept up', value === true ? 'no, it was overloaded' : 'yes'];
     if (name === 'load1m') return ['load average, 1 min', String(value)];
     return [name === 'node' ? 'Node.js' : name, String(value)];
   });

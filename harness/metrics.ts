@@ -178,7 +178,9 @@ function latencySamples(history: History): Sample[] {
   const held = history.severings.filter(({ kind }) => kind === 'pause');
   return history.roundTrips
     .filter(
-      ({ node, at, ms }) =>
+      ({ node, at, ms, kind }) =>
+        // The items handed out at the end are asked for by gossip, which is not timed.
+        kind !== 'gossip' &&
         !held.some(
           (pause) =>
             pause.sides.some((side) => side.includes(node)) &&

@@ -124,19 +124,15 @@ export function reportModel(judged: Judged, replay: string, logFile: (node: stri
     faults: history.faults.map((fault) => ({
       id: fault.id,
       label: fault.label,
-      fromMs: fault.appliedAt ?? 0,
-      toMs: fault.curedAt ?? fault.appliedAt ?? 0,
+      fromMs: fault.appliedAt,
+      toMs: fault.curedAt ?? history.endedAt,
       receipt: fault.receipt?.what ?? fault.because,
       cure: fault.cure?.what ?? '',
       verdict: fault.outcome === 'applied' ? 'pass' : fault.outcome === 'skipped' ? 'skipped' : 'unknown',
     })),
-    stages: history.stages.map(({ stage, at }, index) => ({
-      name: stage,
-      fromMs: at,
-      toMs: history.stages[index + 1]?.at ?? history.endedAt,
-    })),
     overlay: overlayAtEnd(history) ?? [],
     commits: commitCurves(history, measured),
+    latencyTargetMs: plan.expectations.messageLatencyP95Ms,
     latency: measured.latency.map(({ at, value, node }) => ({ atMs: at, ms: tenths(value ?? 0), node })),
     notes: history.notes.map(({ at, text }) => ({ atMs: at, text })),
   };

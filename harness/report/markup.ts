@@ -1,5 +1,5 @@
 /**
- * Text that is safe inside HTML, SVG and XML, and numbers as a person reads them. Knows no page.
+ * Text that is safe inside HTML, SVG and XML, and numbers and instants as a person reads them. Knows no page.
  */
 
 const entities: Record<string, string> = {
@@ -25,4 +25,9 @@ export function readableMs(ms: number | null): string {
   if (ms < 100_000) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);
   return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, '0')} s`;
+}
+
+/** `2026-01-31 09:05:00 UTC` of an instant in ISO 8601. */
+export function readableInstant(iso: string): string {
+  return `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }

@@ -21,10 +21,11 @@ export interface ReportModel {
   metrics: ReportMetric[];
   checks: Finding[];
   faults: ReportFault[];
-  stages: { name: string; fromMs: number; toMs: number }[];
   /** Undirected peer pairs as the observers last saw them, by node name. */
   overlay: [string, string][];
   commits: ReportCommit[];
+  /** Under which the 95th percentile of `latency` is to stay. */
+  latencyTargetMs: number;
   /** Every latency sample. */
   latency: { atMs: number; ms: number; node: string }[];
   notes: { atMs: number; text: string }[];
@@ -65,7 +66,9 @@ export interface ReportMetric {
 export interface ReportFault {
   id: string;
   label: string;
-  fromMs: number;
+  /** null: it never took effect, for which `receipt` says why. */
+  fromMs: number | null;
+  /** To its cure, or to the end of the run. */
   toMs: number;
   receipt: string;
   cure: string;

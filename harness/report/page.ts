@@ -4,12 +4,10 @@
  */
 
 import { readableFacts } from '../host.ts';
-import { escapeMarkup, readableMs } from './markup.ts';
+import { escapeMarkup, readableInstant, readableMs } from './markup.ts';
 import type { ReportMetric, ReportModel } from './model.ts';
 import { convergencePlot, latencyPlot, lifePlot, overlayPlot } from './plots.ts';
 import { pageStyle } from './style.ts';
-
-const latencyTargetMs = 500;
 
 const badge = (verdict: string): string => `<span class="verdict ${verdict}">${verdict}</span>`;
 
@@ -53,7 +51,7 @@ function faultsTable(model: ReportModel): string {
     (fault) =>
       `<tr><td class="mark">${badge(fault.verdict)}</td><th scope="row">${escapeMarkup(fault.label)}</th>` +
       `<td class="number" data-label="at">${readableMs(fault.fromMs)}</td>` +
-      `<td class="number" data-label="for">${readableMs(fault.toMs - fault.fromMs)}</td>` +
+      `<td class="number" data-label="for">${readableMs(fault.fromMs === null ? null : fault.toMs - fault.fromMs)}</td>` +
       `<td data-label="effect">${escapeMarkup(fault.receipt)}</td><td data-label="cure">${escapeMarkup(fault.cure)}</td></tr>`,
   );
   return (
@@ -80,7 +78,10 @@ function nodesTable(model: ReportModel): string {
 
 function facts(model: ReportModel): string {
   const { engine, seed, startedAt, host } = model;
-  const entries = [...Object.entries({ engine, seed, started: startedAt }), ...readableFacts(host)];
+  const entries = [
+    ...Object.entries({ engine, seed, started: readableInstant(startedAt) }),
+    ...readableFacts(host),
+  ];
   const items = entries.map(
     ([key, value]) => `<div><dt>${escapeMarkup(key)}</dt><dd>${escapeMarkup(String(value))}</dd></div>`,
   );
@@ -110,7 +111,7 @@ export function reportPage(model: ReportModel): string {
 ${section('checks', 'Checks', 'Each is a pure function of what the observers recorded.', checksTable(model))}
 ${section('faults', 'Faults', 'A fault counts only with a receipt that proves that it took effect.', faultsTable(model))}
 ${section('convergence', 'Convergence', 'Every line is one commit: the share of live nodes that held it, by the time since its acknowledgement. Lines in the second colour were committed while a fault was in force.', wide(convergencePlot(model)))}
-${section('latency', 'Message latency', 'Every dot is one request; the dashed line is the target, shaded spans are faults.', wide(latencyPlot(model, latencyTargetMs)))}
+${section('latency', 'Message latency', 'Every dot is one request; the dashed line is the target, shaded spans are faults.', wide(latencyPlot(model)))}
 ${section('life', 'Nodes over time', 'Bars are spans in which a node accepted connections.', wide(lifePlot(model)))}
 ${section('overlay', 'Overlay', 'Who had whom as a persistent peer when last seen from outside. Ringed: bootstrap nodes.', overlayPlot(model))}
 ${section('nodes', 'Nodes', 'Logs lie beside this file.', nodesTable(model))}

@@ -75,17 +75,29 @@ function yAxis(scale: Scale, unit: (tick: number) => string): string {
 
 const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;
 
-function bands(faults: readonly ReportFault[], x: Scale, top: number, bottom: number): string {
+/** Above the drawing, so that they cover nothing of it: lanes for the labels of faults. */
+const lanes = 4;
+const laneHeight = 13;
+const labelsHeight = (faults: readonly ReportFault[]): number =>
+  faults.some(({ fromMs }) => fromMs !== null) ? 6 + lanes * laneHeight : 0;
+
+/** From the lanes of their labels down to `bottom`; those that never took effect are not drawn. */
+function bands(faults: readonly ReportFault[], x: Scale, bottom: number): string {
+  const top = margin.top;
   return faults
-    .map((fault, index) => {
-      const from = x(fault.fromMs);
-      const bandWidth = Math.max(2, x(fault.toMs) - from);
-      const lane = top + 11 + (index % 4) * 13;
-      const title = `${fault.label}: ${readableMs(fault.fromMs)} – ${readableMs(fault.toMs)}`;
+    .flatMap(({ label, fromMs, toMs }) => (fromMs === null ? [] : [{ label, fromMs, toMs }]))
+    .map(({ label, fromMs, toMs }, index) => {
+      const from = x(fromMs);
+      const bandWidth = Math.max(2, x(toMs) - from);
+      const lane = top + 11 + (index % lanes) * laneHeight;
+      // In the last third of the width it stands before its band, or it would run out of the picture.
+      const isLate = from > width * 0.67;
+      const at = isLate ? `x="${f(from - 3)}" text-anchor="end"` : `x="${f(from + 3)}"`;
+      const title = `${label}: ${readableMs(fromMs)} – ${readableMs(toMs)}`;
       return (
         `<g><title>${escapeMarkup(title)}</title>` +
         `<rect class="band" x="${f(from)}" y="${top}" width="${f(bandWidth)}" height="${bottom - top}"/>` +
-        `<text class="band-label" x="${f(from + 3)}" y="${lane}">${escapeMarkup(fault.label)}</text></g>`
+        `<text class="band-label" ${at} y="${lane}">${escapeMarkup(label)}</text></g>`
       );
     })
     .join('');
@@ -103,7 +115,8 @@ export function convergencePlot(model: ReportModel): string {
   );
   const x = logarithmic(10, longest * 1.1, margin.left, width - margin.right);
   const y = linear(0, 1, bottom, margin.top);
-  const underFault = (atMs: number): boolean => model.faults.some((q) => q.fromMs <= atMs && atMs <= q.toMs);
+  const underFault = (atMs: number): boolean =>
+    model.faults.some(({ fromMs, toMs }) => fromMs !== null && fromMs <= atMs && atMs <= toMs);
   const curves = commits.map((commit) => {
     const points = commit.reachedMs.flatMap((ms, index) => [
       `${f(x(ms))},${f(y(index / commit.expected))}`,
@@ -121,9 +134,11 @@ export function convergencePlot(model: ReportModel): string {
   ]);
 }
 
-/** Each latency sample at its instant, with the faults behind it and the 500 ms line. */
-export function latencyPlot(model: ReportModel, targetMs: number): string {
-  const height = 300;
+/** Each latency sample at its instant, with the faults behind it and the line of the target. */
+export function latencyPlot(model: ReportModel): string {
+  const targetMs = model.latencyTargetMs;
+  const top = margin.top + labelsHeight(model.faults);
+  const height = top + 284;
   const bottom = height - margin.bottom;
   if (model.latency.length === 0) return '<p class="empty">No latency was sampled in this run.</p>';
   const x = linear(0, Math.max(1, model.durationMs), margin.left, width - margin.right);
@@ -131,7 +146,7 @@ export function latencyPlot(model: ReportModel, targetMs: number): string {
     targetMs * 1.5,
     model.latency.map((sample) => sample.ms),
   );
-  const y = logarithmic(1, highest * 1.2, bottom, margin.top);
+  const y = logarithmic(1, highest * 1.2, bottom, top);
   const stride = Math.ceil(model.latency.length / 4_000);
   const dots = model.latency
     .filter((_, index) => index % stride === 0)
@@ -141,10 +156,11 @@ export function latencyPlot(model: ReportModel, targetMs: number): string {
     });
   const line = f(y(targetMs));
   return frame(height, 'Message latency over the run, with the faults in force', [
-    bands(model.faults, x, margin.top, bottom),
-    xAxis(x, margin.top, bottom, seconds),
+    bands(model.faults, x, bottom),
+    xAxis(x, top, bottom, seconds),
     yAxis(y, (ms) => readableMs(ms)),
     `<line class="target" x1="${margin.left}" x2="${width - margin.right}" y1="${line}" y2="${line}"/>`,
+    `<text class="target-label" x="${width - margin.right}" y="${f(y(targetMs) - 4)}" text-anchor="end">target ${readableMs(targetMs)}</text>`,
     ...dots,
   ]);
 }
@@ -152,8 +168,7 @@ export function latencyPlot(model: ReportModel, targetMs: number): string {
 /** A row per node: when it was alive, with the faults behind it. */
 export function lifePlot(model: ReportModel): string {
   const row = 14;
-  const labels = model.faults.length === 0 ? 0 : 58;
-  const top = margin.top + labels;
+  const top = margin.top + labelsHeight(model.faults);
   const height = top + model.nodes.length * row + margin.bottom;
   const bottom = height - margin.bottom;
   const x = linear(0, Math.max(1, model.durationMs), margin.left, width - margin.right);
@@ -168,8 +183,8 @@ export function lifePlot(model: ReportModel): string {
     return label + bars.join('');
   });
   return frame(height, 'When each node was alive', [
-    bands(model.faults, x, margin.top, bottom),
-    xAxis(x, margin.top, bottom, seconds),
+    bands(model.faults, x, bottom),
+    xAxis(x, top, bottom, seconds),
     ...rows,
   ]);
 }

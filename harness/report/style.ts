@@ -39,6 +39,7 @@ details summary { cursor: pointer; color: var(--soft); font-size: 13px; }
 .curve { fill: none; stroke: var(--accent); stroke-width: 1.4; opacity: .55; } .curve.faulted { stroke: var(--second); }
 .curve:hover { opacity: 1; stroke-width: 3; }
 .dot { fill: var(--accent); opacity: .5; } .target { stroke: var(--fail); stroke-width: 1.2; stroke-dasharray: 6 5; }
+.target-label { fill: var(--fail); font: 11px system-ui, sans-serif; }
 .band { fill: var(--second); opacity: .13; } .band-label { fill: var(--second); font: 11px system-ui, sans-serif; }
 .alive { fill: var(--accent); opacity: .75; }
 .edge { stroke: var(--soft); stroke-width: 1; opacity: .4; } .vertex { fill: var(--accent); }

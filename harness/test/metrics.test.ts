@@ -127,6 +127,13 @@ describe('what is measured', () => {
     expect(samples.at(-1)).to.include({ value: 2_500, node: 'node-3' });
   });
 
+  it('times no gossip, by which items are asked for at the end', () => {
+    const history = healthyHistory();
+    const before = measure(history).latency.length;
+    history.roundTrips.push({ node: 'node-1', life: 0, at: 9_000, ms: 3_000, kind: 'gossip' });
+    expect(measure(history).latency).to.have.length(before);
+  });
+
   it('leaves out answers of a node that was held', () => {
     const history = healthyHistory();
     history.roundTrips = [

@@ -32,9 +32,9 @@ const model: ReportModel = {
   metrics: [],
   checks: [{ id: 'a', verdict: 'fail', because: hostile, proves: [hostile], evidence: [{ hostile }] }],
   faults: [{ id: 'f', label: hostile, fromMs: 1, toMs: 2, receipt: hostile, cure: hostile, verdict: 'pass' }],
-  stages: [],
   overlay: [['node-1', 'nobody']],
   commits: [{ hash: 'rule_00', atMs: 10, reachedMs: [10], expected: 1 }],
+  latencyTargetMs: 250,
   latency: [{ atMs: 5, ms: 10, node: hostile }],
   notes: [{ atMs: 0, text: hostile }],
 };
@@ -69,6 +69,22 @@ describe('report', () => {
     const page = reportPage({ ...model, commits, latency });
     expect(page).to.contain('class="dot"').and.to.contain('class="curve');
   }).timeout(30_000);
+
+  it('draws the target that was expected, and no fault that never took effect', () => {
+    const [fault] = model.faults;
+    const page = reportPage({ ...model, faults: [fault!, { ...fault!, fromMs: null, toMs: 60_000 }] });
+    expect(page).to.contain('target 250 ms</text>');
+    // One band in each of two drawings, and two rows.
+    expect(page.match(/class="band"/g)).to.have.length(2);
+    expect(page.match(/data-label="for">/g)).to.have.length(2);
+    expect(page).to.contain('data-label="at">–<').and.to.contain('data-label="for">–<');
+  });
+
+  it('says when it began and whether the host kept up as a person would', () => {
+    const page = reportPage({ ...model, host: { overloaded: false } });
+    expect(page).to.contain('2026-01-01 00:00:00 UTC').and.to.contain('host kept up</dt><dd>yes');
+    expect(page).not.to.match(/overloaded|T00:00/);
+  });
 
   it('asks for nothing outside the file', () => {
     expect(reportPage(model)).not.to.match(/(?:src|href)="(?:https?:)?\/\//);
