@@ -1,20 +1,28 @@
 /**
  * `npm run conformance:self`: measures the suite itself. Builds the mutants and the trivial nodes, runs the kill matrix, writes it
- * and says what escaped. exit 0 nothing escaped · 1 something did · 2 wrong use.
+ * and says what escaped. exit 0 nothing escaped · 1 something did · 2 wrong use. SIGINT or SIGTERM end it: what was judged is written, exit
+ * 130 or 143.
  */
 
-import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import pico from 'picocolors';
 import { loadRegister } from '../conformance/register.ts';
 import type { Requirement } from '../conformance/requirement.ts';
 import { root } from '../conformance/self/build.ts';
-import { behaviours, escapes, killMatrix, type MatrixOptions } from '../conformance/self/matrix.ts';
+import {
+  behaviours,
+  escapes,
+  type KillMatrix,
+  killMatrix,
+  type MatrixOptions,
+} from '../conformance/self/matrix.ts';
 import { loadMutants, type Mutant, mutantProblems } from '../conformance/self/mutant.ts';
 import { killMatrixHtml } from '../conformance/self/page.ts';
+import { writeResults } from '../harness/report/files.ts';
 import { rng } from '../harness/rng.ts';
+import { stopOnSignals } from '../harness/run-record.ts';
 import { UsageError } from '../harness/usage-error.ts';
+import { readWords, whole } from './command-line.ts';
 import { exitWith } from './exit.ts';
 import { makeOutFolder } from './out-folder.ts';
 
@@ -30,7 +38,7 @@ const shortMs = 4_000;
 const trivialInCi = ['accept-all', 'reject-all'];
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = parsed(argv);
+  const { values, positionals } = readWords(argv, flags);
   if (values.help === true) {
     console.log(usage);
     return 0;
@@ -55,9 +63,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (inTheWay.length > 0) return 1;
   const outDir = resolve(values.out ?? join('runs', `kill-matrix-${options.seed}`));
   makeOutFolder(outDir);
-  const matrix = await killMatrix(options);
-  writeFileSync(join(outDir, 'kill-matrix.json'), `${JSON.stringify(matrix, null, 2)}\n`);
-  writeFileSync(join(outDir, 'kill-matrix.html'), killMatrixHtml(matrix));
+  const matrix = await measured(options, outDir);
   const missed = escapes(matrix);
   const killed = matrix.mutants.filter((mutant) => mutant.killed).length;
   console.log(
@@ -66,6 +72,31 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const line of missed) console.log(pico.red(`  ${line}`));
   console.log(`  ${outDir}`);
   return missed.length === 0 ? 0 : 1;
+}
+
+/** Writes the matrix, also where a signal ends the run before all is judged. */
+async function measured(options: Omit<MatrixOptions, 'ended'>, outDir: string): Promise<KillMatrix> {
+  const ending = new AbortController();
+  const running = killMatrix({ ...options, ended: ending.signal }).then((matrix) => {
+    const texts = new Map([
+      ['kill-matrix.json', `${JSON.stringify(matrix, null, 2)}\n`],
+      ['kill-matrix.html', killMatrixHtml(matrix)],
+    ]);
+    writeResults(outDir, texts);
+    return matrix;
+  });
+  const signals = stopOnSignals(async (signal) => {
+    // What rows leave behind that are cut off in the middle must not end the process before its nodes are gone.
+    process.on('unhandledRejection', () => {});
+    console.log(`${signal}: ending the run, ${outDir} gets what is judged by now`);
+    ending.abort();
+    await running;
+  });
+  try {
+    return await signals.guard(running);
+  } finally {
+    signals.off();
+  }
 }
 
 const flags = {
@@ -90,17 +121,13 @@ interface Flags {
   help?: boolean;
 }
 
-function parsed(argv: readonly string[]): { values: Flags; positionals: string[] } {
-  try {
-    return parseArgs({ args: [...argv], options: flags, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(/\.? To specify|\n/)[0]!);
-  }
-}
-
-function optionsOf(values: Flags, all: readonly Mutant[], rows: readonly Requirement[]): MatrixOptions {
+function optionsOf(
+  values: Flags,
+  all: readonly Mutant[],
+  rows: readonly Requirement[],
+): Omit<MatrixOptions, 'ended'> {
   const part = oneOf('--part', values.part ?? 'full', ['ci', 'full'] as const);
-  const seed = whole('--seed', values.seed ?? '1');
+  const seed = whole(values.seed, '--seed', 0) ?? 1;
   const unrelated = unrelatedOf(values.unrelated ?? (part === 'ci' ? 'none' : 'short'), rows, seed);
   const globs = values.only?.split(',') ?? [];
   const chosen = all.filter((mutant) =>
@@ -123,7 +150,7 @@ function optionsOf(values: Flags, all: readonly Mutant[], rows: readonly Require
     trivial,
     rows,
     unrelated,
-    atOnce: whole('--jobs', values.jobs ?? '4'),
+    atOnce: whole(values.jobs, '--jobs', 1) ?? 4,
     onMutant: (outcome) => {
       const mark = outcome.killed ? pico.green('killed ') : pico.red('ESCAPED');
       const named = outcome.problem ?? (outcome.killed ? outcome.kills : outcome.escaped).join(' ');
@@ -149,7 +176,7 @@ function unrelatedOf(text: string, rows: readonly Requirement[], seed: number): 
   if (text === 'none') return () => [];
   if (text === 'short') return (mutant) => others(mutant, short);
   if (text === 'all') return (mutant) => others(mutant, rows);
-  const count = /^\d+$/.test(text) ? whole('--unrelated', text) : 0;
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
   if (count === 0) throw new UsageError(`--unrelated ${text}: there are none, short, all, or a number`);
   return (mutant) => rng(seed, 'unrelated', mutant.id).shuffle(others(mutant, short)).slice(0, count);
 }
@@ -174,12 +201,6 @@ function oneOf<T extends string>(flag: string, value: string, allowed: readonly 
   if (!allowed.includes(value as T))
     throw new UsageError(`${flag} ${value}: there are ${allowed.join(', ')}`);
   return value as T;
-}
-
-function whole(flag: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new UsageError(`${flag} ${text}: not a whole number`);
-  return value;
 }
 
 /** Over ids of mutants and of the rows they are killed by. */

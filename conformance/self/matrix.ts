@@ -3,6 +3,7 @@
  * trivial node against everything. Says what escaped. Judges with the same code as the suite itself.
  */
 
+import { setMaxListeners } from 'node:events';
 import { watchHost } from '../../harness/host.ts';
 import type { RunContext } from '../bench.ts';
 import { createWatch } from '../monitors.ts';
@@ -52,6 +53,8 @@ export interface KillMatrix {
   trivial: readonly TrivialOutcome[];
   /** M rows of the suite that no mutant belongs to. */
   unguarded: readonly string[];
+  /** Mutants and trivial nodes that were to be judged when the run was ended. */
+  unjudged: readonly string[];
 }
 
 /** The trivial nodes, by what they do (self/trivial/). */
@@ -78,6 +81,8 @@ export interface MatrixOptions {
   unrelated: (mutant: Mutant) => readonly Requirement[];
   /** Mutants judged at the same time. */
   atOnce: number;
+  /** Ends the run: what is judged by then is the matrix. */
+  ended: AbortSignal;
   onMutant: (outcome: MutantOutcome) => void;
   onTrivial: (outcome: TrivialOutcome) => void;
 }
@@ -86,6 +91,8 @@ const red: ReadonlySet<Verdict> = new Set(['fail', 'warn', 'untestable']);
 
 export async function killMatrix(options: MatrixOptions): Promise<KillMatrix> {
   const startedAt = performance.now();
+  const { ended } = options;
+  setMaxListeners(0, ended);
   const rows = new Map(options.rows.map((row) => [row.id, row]));
   const longest = (ids: readonly string[]): number =>
     Math.max(0, ...ids.map((id) => rows.get(id)?.durationHintMs ?? 0));
@@ -95,7 +102,9 @@ export async function killMatrix(options: MatrixOptions): Promise<KillMatrix> {
       durationHintMs: longest(mutant.kills),
       cpu: 1,
       run: async () => {
+        if (ended.aborted) return null;
         const outcome = await judgeMutant(mutant, rows, options);
+        if (ended.aborted) return null;
         if (!isUnclear(outcome)) options.onMutant(outcome);
         return outcome;
       },
@@ -103,13 +112,17 @@ export async function killMatrix(options: MatrixOptions): Promise<KillMatrix> {
     { cpu: options.atOnce, jobs: options.atOnce },
   );
   const first = await Promise.all(mutantJobs.outcomes.values());
-  const mutants = await asked(first, rows, options);
+  const judged = first.filter((outcome) => outcome !== null);
+  const mutants = await asked(judged, rows, options);
   const trivial: TrivialOutcome[] = [];
   for (const behaviour of options.trivial) {
+    if (ended.aborted) break;
     const outcome = await judgeTrivial(behaviour, options);
+    if (ended.aborted) break;
     options.onTrivial(outcome);
     trivial.push(outcome);
   }
+  const done = new Set([...mutants.map(({ id }) => id), ...trivial.map((each) => each.behaviour)]);
   const guarded = new Set(options.allMutants.flatMap((mutant) => mutant.kills));
   return {
     seed: options.seed,
@@ -120,6 +133,7 @@ export async function killMatrix(options: MatrixOptions): Promise<KillMatrix> {
     unguarded: options.rows
       .filter((row) => row.level === 'must' && !guarded.has(row.id) && !controls.has(row.id))
       .map((row) => row.id),
+    unjudged: [...options.mutants.map(({ id }) => id), ...options.trivial].filter((id) => !done.has(id)),
   };
 }
 
@@ -136,7 +150,9 @@ async function asked(
       continue;
     }
     const mutant = options.mutants.find((one) => one.id === outcome.id)!;
+    if (options.ended.aborted) continue;
     const again = await judgeMutant(mutant, rows, { ...options, unrelated: () => [] });
+    if (options.ended.aborted) continue;
     options.onMutant(again);
     outcomes.push(again);
   }
@@ -163,13 +179,7 @@ async function judgeMutant(
   const about = { id: mutant.id, note: mutant.note, kills: mutant.kills };
   try {
     const command = await mutantCommand(mutant);
-    const results = await judgeCommand(
-      command,
-      mutant.id,
-      [...named, ...others],
-      options.seed,
-      mutant.thorough,
-    );
+    const results = await judgeCommand(command, mutant.id, [...named, ...others], options, mutant.thorough);
     const verdictOf = new Map(results.map((result) => [result.id, result.verdict]));
     const escaped = mutant.kills.filter((id) => !red.has(verdictOf.get(id) ?? 'inconclusive'));
     const spared = [...mutant.kills, ...(mutant.mayBreak ?? [])].map(rowPattern);
@@ -202,7 +212,7 @@ async function judgeMutant(
 async function judgeTrivial(behaviour: string, options: MatrixOptions): Promise<TrivialOutcome> {
   try {
     const command = await trivialCommand(behaviour);
-    const results = await judgeCommand(command, behaviour, options.rows, options.seed);
+    const results = await judgeCommand(command, behaviour, options.rows, options);
     const passes = results
       .filter((result) => result.level === 'must' && result.verdict === 'pass' && !controls.has(result.id))
       .map((result) => result.id);
@@ -216,7 +226,7 @@ async function judgeCommand(
   argv: readonly string[],
   description: string,
   rows: readonly Requirement[],
-  seed: number,
+  { seed, ended }: Pick<MatrixOptions, 'seed' | 'ended'>,
   thorough = false,
 ): Promise<Result[]> {
   const target = await openCommandTarget({
@@ -228,7 +238,7 @@ async function judgeCommand(
   });
   const host = watchHost(() => target.pids());
   try {
-    const context: RunContext = { target, seed, thorough, host, watch: createWatch(), ended: null };
+    const context: RunContext = { target, seed, thorough, host, watch: createWatch(), ended };
     const sized = thorough ? rows.map(thoroughly) : rows;
     const judged = await Promise.all(
       judgeRows(sized, context, { hearAgain: { failures: false, withinMs: hearAgainMs } }).values(),

@@ -18,12 +18,16 @@ export function killMatrixHtml(matrix: KillMatrix): string {
   const cells = matrix.mutants.reduce((sum, mutant) => sum + mutant.kills.length, 0);
   const verdict = missed.length === 0 ? 'pass' : 'fail';
   const list = missed.map((line) => `<li>${e(line)}</li>`).join('');
+  const left =
+    matrix.unjudged.length === 0
+      ? ''
+      : ` The run was ended before ${matrix.unjudged.length} others were judged.`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>CLE-Net kill matrix</title><style>${pageStyle}${style}</style></head><body>
 <h1>Kill matrix <span class="verdict ${verdict}">${killed} of ${matrix.mutants.length} mutants killed</span></h1>
 <p>Each mutant is the reference node with one fault. A row that names it must go red; rows that do not must stay green.
-${cells} cells, part ${matrix.part}, seed ${matrix.seed}, ${readableMs(matrix.wallMs)}.</p>
+${cells} cells, part ${matrix.part}, seed ${matrix.seed}, ${readableMs(matrix.wallMs)}.${left}</p>
 ${missed.length === 0 ? '' : `<h2>What escaped</h2><ul>${list}</ul>`}
 <h2>Mutants</h2><div class="scroll"><table class="mutants"><thead><tr><th></th><th>mutant</th><th>rows</th></tr></thead><tbody>
 ${matrix.mutants.map(mutantRow).join('\n')}
