@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dockerObstacle } from '../harness/engines/docker/connect.ts';
@@ -27,6 +27,7 @@ export interface ScenarioRun {
   checks: Record<string, string>;
 }
 
+/** Throws where the command left no verdict: it crashed, was ended, or was used wrongly. */
 async function runScenario(scenario: string, engine: string, outDir: string): Promise<ScenarioRun> {
   const startedAt = performance.now();
   const args = ['--import', 'tsx', command, '--quiet', '--engine', engine, '--scenario', scenario];
@@ -36,8 +37,8 @@ async function runScenario(scenario: string, engine: string, outDir: string): Pr
   });
   const [status, signal] = await once(child, 'exit');
   const wallS = (performance.now() - startedAt) / 1000;
-  if (signal !== null || status === 2)
-    throw new Error(`${scenario} on ${engine} ended with ${signal ?? `exit ${status}`}`);
+  if (signal !== null || status === 2 || !existsSync(join(outDir, 'verdict.json')))
+    throw new Error(`it ended with ${signal ?? `exit ${status}`}`);
   const { checks } = JSON.parse(readFileSync(join(outDir, 'verdict.json'), 'utf8')) as {
     checks: { id: string; verdict: Verdict }[];
   };
@@ -62,7 +63,7 @@ export function differences(one: ScenarioRun, other: ScenarioRun): string[] {
   return [...whole, ...checks].map(([id, a, b]) => `${id}: ${a}, ${b}`);
 }
 
-/** One scenario on each engine in turn, and what they say differently. */
+/** One scenario on each engine in turn; those that left a verdict. */
 async function pairOf(
   scenario: string,
   engines: readonly string[],
@@ -71,11 +72,24 @@ async function pairOf(
 ): Promise<ScenarioRun[]> {
   const pair: ScenarioRun[] = [];
   for (const engine of engines) {
-    const run = await runScenario(scenario, engine, join(outDir, `${scenario}-${engine}`));
-    say(`${scenario} on ${engine}: ${run.verdict} after ${run.wallS.toFixed(1)} s`);
-    pair.push(run);
+    try {
+      const one = await runScenario(scenario, engine, join(outDir, `${scenario}-${engine}`));
+      say(`${scenario} on ${engine}: ${one.verdict} after ${one.wallS.toFixed(1)} s`);
+      pair.push(one);
+    } catch (error) {
+      // An hour of other rounds is worth more than this one.
+      say(`${scenario} on ${engine} could not be judged: ${(error as Error).message}`);
+    }
   }
   return pair;
+}
+
+/** What all runs together say. Throws where there is nothing to say: no run, or no pair, was judged. */
+export function barsOf(pairs: readonly ScenarioRun[][], engines: number, say: (line: string) => void): Bar[] {
+  if (pairs.every((pair) => pair.length === 0)) throw new Error('no run left a verdict');
+  if (engines === 1) return timeBars(pairs.flat());
+  if (pairs.every((pair) => pair.length < engines)) throw new Error('no scenario was judged on both engines');
+  return [...timeBars(pairs.flat()), agreementBar(pairs, say)];
 }
 
 async function rounds({ quick, say, scratchDir }: BenchOptions): Promise<Bar[]> {
@@ -93,7 +107,7 @@ async function rounds({ quick, say, scratchDir }: BenchOptions): Promise<Bar[]> 
           say(`${round}: ${line}`),
         ),
       );
-  return [...timeBars(pairs.flat()), ...(obstacle === null ? [agreementBar(pairs, say)] : [])];
+  return barsOf(pairs, engines.length, say);
 }
 
 function timeBars(runs: readonly ScenarioRun[]): Bar[] {
@@ -106,9 +120,13 @@ function timeBars(runs: readonly ScenarioRun[]): Bar[] {
 }
 
 function agreementBar(pairs: readonly ScenarioRun[][], say: (line: string) => void): Bar {
-  const differing = pairs.map(([one, other]) => differences(one!, other!));
+  // One that left no verdict agrees with nothing.
+  const differing = pairs.map(([one, other]) =>
+    one === undefined || other === undefined ? ['no verdict'] : differences(one, other),
+  );
   for (const [index, lines] of differing.entries())
-    for (const line of lines) say(`${pairs[index]![0]!.scenario}: ${line} (on processes, in containers)`);
+    for (const line of lines)
+      say(`${pairs[index]![0]?.scenario ?? 'a run'}: ${line} (on processes, in containers)`);
   const agreeing = differing.filter((lines) => lines.length === 0).length;
   return bar(
     'engines-agree',
