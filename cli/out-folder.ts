@@ -3,7 +3,17 @@
  * run lies in it as if it were this one's. Knows files by the names that it is told.
  */
 
-import { accessSync, constants, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../harness/usage-error.ts';
 
@@ -16,14 +26,25 @@ export interface OutFolder {
   removeIfEmpty(): void;
 }
 
-/** Makes the folder; removes what an earlier run left there, and only that. */
+/** Lies in every folder that a command of ours has written to: names alone do not tell whose a `plan.json` is. */
+const mark = '.cle-testnet';
+const markText = 'Results of cle-testnet: the next run with this --out replaces them.\n';
+
+/** Makes the folder; removes what an earlier run left there, and only that. UsageError where files of our names are somebody else's. */
 export function openOutFolder(folder: string, ours: OurFiles): OutFolder {
   const isNew = makeOutFolder(folder);
   const below = Object.keys(ours).filter((name) => name !== '.');
-  removeEarlier(folder, ours);
+  if (existsSync(join(folder, mark))) removeEarlier(folder, ours);
+  else refuseOthers(folder, ours['.']);
+  writeFileSync(join(folder, mark), markText);
   return {
     folder,
     removeIfEmpty: () => {
+      if (!existsSync(folder)) return;
+      const others = readdirSync(folder).filter((name) => name !== mark && !below.includes(name));
+      const used = below.some((name) => hasEntries(join(folder, name)));
+      if (others.length > 0 || used) return;
+      rmSync(join(folder, mark), { force: true });
       for (const name of [...below.map((each) => join(folder, each)), ...(isNew ? [folder] : [])]) {
         try {
           rmdirSync(name);
@@ -33,6 +54,18 @@ export function openOutFolder(folder: string, ours: OurFiles): OutFolder {
       }
     },
   };
+}
+
+function hasEntries(place: string): boolean {
+  return existsSync(place) && readdirSync(place).length > 0;
+}
+
+function refuseOthers(folder: string, names: RegExp | undefined): void {
+  const theirs = readdirSync(folder).find((name) => names?.test(name) === true);
+  if (theirs === undefined) return;
+  throw new UsageError(
+    `--out: ${folder} holds a ${theirs} that no run of ours left there; name another folder`,
+  );
 }
 
 function removeEarlier(folder: string, ours: OurFiles): void {

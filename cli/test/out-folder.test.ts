@@ -36,10 +36,23 @@ describe('the folder of --out', () => {
       'logs/node-5.log',
       'logs/mine.log',
     ];
+    const ours = { '.': /^verdict\.json$/, logs: /^node-\d+\.log$/, nodes: /^node-\d+$/ };
+    openOutFolder(folder, ours);
     for (const name of files) writeFileSync(join(folder, name), '');
-    openOutFolder(folder, { '.': /^verdict\.json$/, logs: /^node-\d+\.log$/, nodes: /^node-\d+$/ });
-    expect(readdirSync(folder).sort()).to.deep.equal(['logs', 'mine.json']);
+    openOutFolder(folder, ours);
+    expect(readdirSync(folder).sort()).to.deep.equal(['.cle-testnet', 'logs', 'mine.json']);
     expect(readdirSync(join(folder, 'logs'))).to.deep.equal(['mine.log']);
+  });
+
+  it('is refused where it holds files of our names that are not ours', () => {
+    const folder = join(temp, 'theirs');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'plan.json'), 'mine');
+    expect(() => openOutFolder(folder, { '.': /^plan\.json$/ })).to.throw(
+      /^--out: \S+ holds a plan\.json that no run of ours left there; name another folder$/,
+    );
+    expect(readdirSync(folder)).to.deep.equal(['plan.json']);
+    openOutFolder(folder, { '.': /^verdict\.json$/ });
   });
 
   it('goes again if nothing came to lie in it, unless it was there before', () => {
@@ -50,10 +63,11 @@ describe('the folder of --out', () => {
       makeOutFolder(join(folder, 'logs'));
       if (folder === used) writeFileSync(join(folder, 'logs', 'x'), '');
       out.removeIfEmpty();
+      out.removeIfEmpty();
     }
     expect(existsSync(made!)).to.equal(false);
     expect(readdirSync(found!)).to.deep.equal([]);
-    expect(readdirSync(used!)).to.deep.equal(['logs']);
+    expect(readdirSync(used!).sort()).to.deep.equal(['.cle-testnet', 'logs']);
   });
 
   it('is refused where a parent takes no children, instead of being tried for ever', function () {
