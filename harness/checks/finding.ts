@@ -92,7 +92,7 @@ export function judgeTarget(history: History, target: TimeTarget): Finding {
   const awaited =
     never.length === 0
       ? ''
-      : `; ${never.length} never came, awaited for up to ${Math.round(Math.max(...never.map((s) => s.lookedForMs)))} ms`;
+      : `; ${never.length} never came, awaited for up to ${Math.round(never.reduce((most, s) => Math.max(most, s.lookedForMs), 0))} ms`;
   const sentence = `${blame.text}: ${measured}${awaited}.`;
   const evidence = misses.map(({ node, what, at, value }) => ({
     node,

@@ -1,5 +1,6 @@
 /** Safety and liveness from made-up histories. */
 import { expect } from 'chai';
+import { judgeTarget } from '../checks/finding.ts';
 import type { History } from '../history.ts';
 import { judge } from '../judge.ts';
 import { exitCode, type Finding } from '../verdict.ts';
@@ -320,6 +321,20 @@ describe('checks', () => {
     for (const list of silent.peerLists) list.peers = list.peers.filter((peer) => peer !== 'node-6');
     expect(found(silent, 'liveness.discovery').verdict).to.equal('pass');
     expect(found(silent, 'nodes.up').culprits).to.deep.equal(['node-6']);
+  });
+
+  it('bear an hour in which nothing came', () => {
+    const sample = { value: null, lookedForMs: 20_000, node: 'node-1', what: 'x', at: 0 };
+    const target = {
+      id: 'x',
+      proves: [],
+      things: 'things',
+      targetMs: 9,
+      statistic: 'max' as const,
+      atLeast: 1,
+    };
+    const samples = new Array(200_000).fill(sample);
+    expect(judgeTarget(healthyHistory(), { ...target, samples }).verdict).to.equal('fail');
   });
 
   it('call no start late that was seen late because the node bears few queries', () => {
