@@ -49,7 +49,11 @@ async function bench(argv: readonly string[]): Promise<number> {
   if (positionals.length > 0)
     throw new UsageError(`unknown argument "${positionals.join(' ')}" (there are --only --quick --out)`);
   const wanted = chosen(values.only);
-  const { folder } = openOutFolder(resolve(values.out ?? 'runs/bench'), { '.': /^bench\.json$/ });
+  const { folder } = openOutFolder(
+    resolve(values.out ?? 'runs/bench'),
+    { '.': /^bench\.json$/ },
+    values.out === undefined,
+  );
   await sweep();
   const run = openRun('bench');
   // The watchdog removes the folder once nobody writes there any more.

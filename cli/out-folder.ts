@@ -30,11 +30,14 @@ export interface OutFolder {
 const mark = '.cle-testnet';
 const markText = 'Results of cle-testnet: the next run with this --out replaces them.\n';
 
-/** Makes the folder; removes what an earlier run left there, and only that. UsageError where files of our names are somebody else's. */
-export function openOutFolder(folder: string, ours: OurFiles): OutFolder {
+/**
+ * Makes the folder; removes what an earlier run left there, and only that. UsageError where files of our names are somebody else's,
+ * as they cannot be where nobody but us would put them (`isOurs`).
+ */
+export function openOutFolder(folder: string, ours: OurFiles, isOurs = false): OutFolder {
   const isNew = makeOutFolder(folder);
   const below = Object.keys(ours).filter((name) => name !== '.');
-  if (existsSync(join(folder, mark))) removeEarlier(folder, ours);
+  if (isOurs || existsSync(join(folder, mark))) removeEarlier(folder, ours);
   else refuseOthers(folder, ours['.']);
   writeFileSync(join(folder, mark), markText);
   return {
