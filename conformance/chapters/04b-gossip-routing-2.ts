@@ -4,7 +4,7 @@ import { itemRequest } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Bench } from '../bench.ts';
 import { accepted } from '../expect.ts';
-import { announced, type Circle, circle, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
+import { announced, announcesOf, type Circle, circle, fenced, spread, tell } from '../gossiping.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 
@@ -60,7 +60,7 @@ export const rows: readonly Requirement[] = [
       for (let i = 0; i < 6; i += 1) {
         const item = author.commit();
         await accepted(connection, item);
-        await inTime('an announce', () => ownAnnounces(around, item.hash).some((copy) => copy.peer === 2));
+        await inTime('an announce', () => announcesOf(around, item.hash).some((copy) => copy.peer === 2));
       }
       stuck!.destroy();
       return pass(

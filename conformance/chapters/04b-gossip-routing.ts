@@ -2,7 +2,7 @@
 
 import { readable } from '../../harness/wire/json.ts';
 import { accepted } from '../expect.ts';
-import { announced, circle, expectCopies, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
+import { announced, announcesOf, circle, expectCopies, fenced, spread, tell } from '../gossiping.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import { binomial, chiSquare } from '../statistics.ts';
 
@@ -206,7 +206,7 @@ export const rows: readonly Requirement[] = [
         await announced(bench, around, item.hash, 3);
         await fenced(around);
         const ids = new Set<string>();
-        for (const { message } of ownAnnounces(around, item.hash)) {
+        for (const { message } of announcesOf(around, item.hash)) {
           const { ttl, origin, gossip_id: id } = message.payload;
           if (ttl !== 2) fail(`an own announce came with ttl ${ttl} on its first hop, expected 2`);
           if (origin !== node.nodeId)

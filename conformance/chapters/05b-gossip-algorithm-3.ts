@@ -8,11 +8,11 @@ import type { Bench } from '../bench.ts';
 import { accepted, untilServed } from '../expect.ts';
 import {
   announced,
+  announcesOf,
   type Circle,
   circle,
   expectCopies,
   fenced,
-  ownAnnounces,
   spread,
   tell,
 } from '../gossiping.ts';
@@ -293,7 +293,7 @@ async function fetchedGoesOnOnce(bench: Bench, around: Circle): Promise<void> {
   await announced(bench, around, last.hash, 3);
   await bench.sleep(150, 'an announce of what was fetched');
   await fenced(around);
-  const others = ownAnnounces(around, item.hash).filter(({ message }) => message.payload.gossip_id !== id);
+  const others = announcesOf(around, item.hash).filter(({ message }) => message.payload.gossip_id !== id);
   if (others.length > 0) fail('an item that came by gossip was announced anew', others[0]!.message.text);
 }
 
