@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type Identity, identityFrom } from '../../harness/wire/identity.ts';
-import type { TcpListener } from '../../harness/wire/listener.ts';
+import type { Listener, TcpListener } from '../../harness/wire/listener.ts';
 import type { Bench } from '../bench.ts';
 import { closedWith } from '../expect.ts';
 import { addressesOf, askForPeers, dialled, madeUp, refuse } from '../peer-lists.ts';
@@ -32,7 +32,7 @@ export const rows: readonly Requirement[] = [
       const oldestListens = await oldest!.listen();
       const kept = await oldest!.peer(node, { address: oldest!.address });
       const secondRefuses = await meetAndLeave(bench, node, second!);
-      const thirdRefuses = await meetAndLeave(bench, node, third!);
+      const thirdRefuses = await leave(bench, third!, await meetAndBeDialled(bench, node, third!));
       await bench.waitFor('dials of both that left', 20_000, () =>
         [secondRefuses, thirdRefuses].every((listener) => listener.accepts.length > 0),
       );
@@ -139,7 +139,7 @@ export const rows: readonly Requirement[] = [
       const [a, b, c, late_, heard, heardLater, taken] = await sameBucket(bench, node, 7);
       const mark = async (name: string): Promise<Puppet> => sameBucketNot(bench, node, name);
       const [first, second, third] = [await mark('mark-1'), await mark('mark-2'), await mark('mark-3')];
-      const dying = await b!.peer(node, { address: b!.address });
+      const dying = await meetAndBeDialled(bench, node, b!);
       const alive = [
         await a!.peer(node, { address: a!.address }),
         await c!.peer(node, { address: c!.address }),
@@ -160,8 +160,7 @@ export const rows: readonly Requirement[] = [
         fail('a node only heard of replaced a live entry of a full bucket');
 
       bench.step('one of the three is dead');
-      const deadRefuses = await refuse(bench, b!);
-      await dying.close();
+      const deadRefuses = await leave(bench, b!, dying);
       await bench.waitFor('dial of the entry that died', 20_000, () => deadRefuses.accepts.length > 0);
       await bench.sleep(200, 'the failed dial is noticed');
       for (const peer of alive) await peer.fence();
@@ -281,6 +280,25 @@ async function meetAndLeave(bench: Bench, node: NodeUnderTest, puppet: Puppet): 
   await connection.fence();
   await connection.close();
   return listener;
+}
+
+/**
+ * Shakes hands, says where it is, and is dialled there. Once it leaves, the node is the dialer of a lost connection, who redials for
+ * as long as it knows the address (§4); how soon one that it never reached is tried again is its affair.
+ */
+async function meetAndBeDialled(bench: Bench, node: NodeUnderTest, puppet: Puppet): Promise<Listener> {
+  const listener = await puppet.listen();
+  await (await puppet.join(node, { address: puppet.address })).close();
+  const connection = await dialled(bench, 'a node that was met', listener, 20_000);
+  await bench.waitFor('end of the handshake', 5_000, () => connection.seen('peer_exchange').length > 0);
+  await connection.fence();
+  return listener;
+}
+
+/** Is gone, and its address refuses from now on. */
+async function leave(bench: Bench, puppet: Puppet, listener: Listener): Promise<TcpListener> {
+  await listener.close();
+  return refuse(bench, puppet);
 }
 
 /** In a bucket of one entry: who was met and said nothing for 90 s makes way, though no dial of it ever failed. */
