@@ -179,7 +179,9 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: 'check cache (60 s from first sight, keyed by `gossip_id` alone)',
     reading:
-      'Of two gossips with one id and different content only the first is spread; an invalid first one does not stand in the way of a valid second.',
+      'Of two gossips with one id and different content only the first is spread, and what the second alone names is not asked for; an invalid first one does not stand in the way of a valid second.',
+    ruling:
+      'Design §5.3: `if self.cache.has(message_id): return` stands before `handle_gossip_message`; a duplicate is not processed.',
     mutants: [
       'gossip-last-wins',
       'gossip-cache-by-id-and-content',
@@ -207,7 +209,7 @@ export const rows: readonly Requirement[] = [
           (m) => m.payload?.item_hashes?.includes?.(second) === true && m.payload.gossip_type === 'request',
         ).length > 0
       )
-        fail('the item of a duplicate was asked for: "check cache, cache, process"');
+        fail('an item that only a duplicate named was asked for: "check cache, cache, process"');
       const spoilt = bench.uuid();
       badSignature(bench, squatter!, { id: spoilt, hash: first });
       await squatter!.fence();
