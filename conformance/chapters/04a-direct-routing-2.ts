@@ -79,7 +79,7 @@ export const rows: readonly Requirement[] = [
       for (const [index, [what, payload]] of Object.entries(wrongQueries).entries()) {
         const connection = connections[index % connections.length]!;
         const attempt = (asked: Json) => async () => answerTo(connection, connection.send('query', asked));
-        const refused = await refusedWithTwin(bench, {
+        await refusedWithTwin(bench, {
           what,
           bad: attempt(payload),
           twin: attempt({
@@ -89,7 +89,6 @@ export const rows: readonly Requirement[] = [
           code: 'MALFORMED',
           close: null,
         });
-        if (refused.code === null) fail(`${what} got no error MALFORMED: ${refused.detail}`);
       }
       return pass(`${Object.keys(wrongQueries).length} wrong queries were refused`);
     },
@@ -126,13 +125,13 @@ export const rows: readonly Requirement[] = [
       await accepted(connection, author!.commit({ context_signature: context }));
       await accepted(connection, author!.commit({ context_signature: smiles }));
       bench.step('patterns of 256 and 257 code points');
-      const lengths: [pattern: string, matches: number][] = [
-        [`${start}*${'a'.repeat(255 - start.length)}`, 1],
-        [smiles, 1],
-        [`${start}${'?'.repeat(255 - start.length)}*`, 1],
-        [`${start}${'*'.repeat(256 - start.length)}`, 1],
+      const lengths = [
+        `${start}*${'a'.repeat(255 - start.length)}`,
+        smiles,
+        `${start}${'?'.repeat(255 - start.length)}*`,
+        `${start}${'*'.repeat(256 - start.length)}`,
       ];
-      for (const [pattern, matches] of lengths) {
+      for (const pattern of lengths) {
         const attempt = (tried: string) => async () =>
           answerTo(
             asking,
@@ -144,11 +143,8 @@ export const rows: readonly Requirement[] = [
         const taken = await attempt(pattern)();
         if (!taken.accepted) fail(`a pattern of 256 code points was refused: ${taken.detail}`, pattern);
         const found = await query(asking, 'by_context', { context_pattern: pattern });
-        if (found.totalCount !== matches)
-          fail(
-            `a pattern of 256 code points matches ${found.totalCount} contexts, expected ${matches}`,
-            pattern,
-          );
+        if (found.totalCount !== 1)
+          fail(`a pattern of 256 code points matches ${found.totalCount} contexts, expected 1`, pattern);
         const refused = await attempt(`${pattern}?`)();
         if (refused.code !== 'MALFORMED')
           fail(`a pattern of 257 code points must be MALFORMED: ${refused.detail}`, pattern);

@@ -75,7 +75,7 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: '"Peers" in §5, §7 and §8 means peers with a CONNECTED *persistent* connection.',
     reading:
-      'Gossip goes to nobody whose hello has not come or not been answered yet, and to nobody by a bootstrap, gossip or sync connection; the same puppets get it once they are persistent.',
+      'Gossip goes to nobody whose hello has not come or not been answered yet, and to nobody by a bootstrap, gossip or sync connection; one of these puppets gets it once it is persistent.',
     mutants: ['gossip-to-pending', 'gossip-before-own-hello', 'gossip-to-short-lived'],
     needs: [],
     durationHintMs: 2_500,
@@ -109,7 +109,7 @@ export const rows: readonly Requirement[] = [
       for (const item of items) await announced(bench, around, item.hash, 3);
       await leaked();
       pending.destroy();
-      bench.step('the same puppets as persistent peers');
+      bench.step('one of these puppets as a persistent peer');
       const joined = await circle(bench, 1, { at: around.node, prefix: 'aside' });
       const id = tell(bench, source!);
       await spread(bench, joined, [id], 1);
