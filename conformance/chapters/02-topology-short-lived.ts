@@ -94,8 +94,13 @@ async function expiries(bench: Bench, node: NodeUnderTest, puppet: Puppet): Prom
   // Each from its own beginning: a node may take a while for a handshake.
   const after = (connection: Connection, withinMs: number): Promise<number> => {
     const openedAt = performance.now();
-    // Nothing of ours is under way when it ends: a reset is no expiry.
-    const ending = closedWith(connection, 1000, withinMs, { resetCounts: false });
+    const ending = connection.closedWithin(withinMs).then(async (ended) => {
+      // Who answers is not merely slow.
+      if (ended === null) await connection.fence();
+      if (ended === null) fail(`${connection.label} is still there, and answers, after ${withinMs} ms`);
+      // Nothing of ours is under way when it ends: a reset is no expiry.
+      return closedWith(connection, 1000, 0, { resetCounts: false });
+    });
     const tookMs = ending.then((closed) => Math.round(closed.at - openedAt));
     // Awaited at the end.
     tookMs.catch(() => {});

@@ -8,6 +8,7 @@ import { closedWith } from '../expect.ts';
 import { addressesOf, askForPeers, dialled, madeUp, refuse } from '../peer-lists.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
+import { reached } from '../states.ts';
 import type { NodeUnderTest } from '../target.ts';
 
 export const rows: readonly Requirement[] = [
@@ -46,10 +47,12 @@ export const rows: readonly Requirement[] = [
         () => newcomerRefuses.accepts.length > 0,
       );
       const before = thirdRefuses.accepts.length;
-      await bench.waitFor(
+      await reached(
+        bench,
+        kept,
         'another dial of one seen later than the least recently seen',
         25_000,
-        () => thirdRefuses.accepts.length > before,
+        async () => thirdRefuses.accepts.length > before,
       );
       await kept.close();
       await dialled(bench, 'the oldest entry, seen again before', oldestListens, 20_000);
@@ -173,10 +176,12 @@ export const rows: readonly Requirement[] = [
         () => thirdRefuses.accepts.length > 0,
       );
       const before = deadRefuses.accepts.length;
-      await bench.waitFor(
+      await reached(
+        bench,
+        alive[0]!,
         'another dial of the dead entry: it was evicted by one only heard of',
         25_000,
-        () => deadRefuses.accepts.length > before,
+        async () => deadRefuses.accepts.length > before,
       );
       if (laterRefuses.accepts.length > 0) fail('a node only heard of replaced a verified entry');
       const takenRefuses = await meetAndLeave(bench, node, taken!);
