@@ -117,8 +117,8 @@ export function expectCopies(around: Circle, id: string, count: number, what: st
   );
 }
 
-/** Announces by the node itself (its own origin) that name the item, at any peer of the circle. */
-export function ownAnnounces(around: Circle, hash: string): Copy[] {
+/** Announces that name the item, started or forwarded by the node, at any peer of the circle. */
+export function announcesOf(around: Circle, hash: string): Copy[] {
   return around.peers.flatMap((connection, peer) =>
     connection
       .seen(
@@ -142,7 +142,7 @@ export async function announced(
 ): Promise<Copy[]> {
   const deadline = performance.now() + withinMs;
   for (;;) {
-    const copies = ownAnnounces(around, hash);
+    const copies = announcesOf(around, hash);
     const told = new Set(copies.map((copy) => copy.peer)).size;
     if (told >= count) return copies;
     if (performance.now() > deadline) {

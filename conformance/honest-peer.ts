@@ -12,7 +12,7 @@ import { quantile } from './statistics.ts';
  * Calls often, one after the other, until told to stop; the round trips in ms. Runs beside other things: whoever waits for it
  * learns how it ended, and nobody else.
  */
-export function probe(bench: Bench, connection: Connection, until: () => boolean): Promise<number[]> {
+export function keepCalling(bench: Bench, connection: Connection, until: () => boolean): Promise<number[]> {
   const probing = roundTrips(bench, connection, until);
   probing.catch(() => {});
   return probing;
@@ -28,7 +28,7 @@ export async function controlProbe(
 ): Promise<(until: () => boolean) => Promise<number[] | null>> {
   if (!bench.target.abilities.has('instances')) return async () => null;
   const control = await (await bench.puppet(name)).join(await bench.node());
-  return (until) => probe(bench, control, until);
+  return (until) => keepCalling(bench, control, until);
 }
 
 /** An honest peer's p95 must be below the target; by the control it is decided whether that may be the host's fault. */

@@ -36,7 +36,7 @@ export async function startNet(
   return nodes;
 }
 
-/** ms from now until each of these nodes holds `count` items; null if that takes longer than `withinMs`. */
+/** ms from now until each of these nodes holds `count` items, seen in their answers; null if that takes longer than `withinMs`. */
 export async function untilAllHold(
   bench: Bench,
   connections: readonly Joined[],
@@ -50,8 +50,8 @@ export async function untilAllHold(
     const states = await Promise.all(lacking.map((connection) => stateOf(connection)));
     lacking = lacking.filter((_, i) => states[i]!.count < count);
     const tookMs = performance.now() - from;
-    if (lacking.length === 0) return tookMs;
     if (tookMs > withinMs) return null;
+    if (lacking.length === 0) return tookMs;
     await delay(100, undefined, { signal: bench.signal });
   }
 }

@@ -6,13 +6,14 @@
 import type { Style } from '../harness/wire/canonical.ts';
 import type { Connection } from '../harness/wire/connection.ts';
 import { buildEnvelope, type Overrides } from '../harness/wire/envelope.ts';
-import { announce, digestRequest, itemRequest } from '../harness/wire/gossip.ts';
+import { announce, digestRequest } from '../harness/wire/gossip.ts';
 import type { Item } from '../harness/wire/items.ts';
 import type { Json, JsonObject } from '../harness/wire/json.ts';
 import type { Bench } from './bench.ts';
 import { type Attempt, accepted, answerTo, refusedWithTwin, served } from './expect.ts';
 import type { Joined, Puppet } from './puppet.ts';
 import { fail } from './requirement.ts';
+import { heldOf } from './states.ts';
 import type { NodeUnderTest } from './target.ts';
 
 /** A signed `sync_digest`; `members` are further members of its payload, which nobody knows and everybody signs. */
@@ -96,7 +97,7 @@ const mostRelayed = 20;
  * Hands items on as somebody who holds them: announces them, serves what the node asks for, and says which of them it holds
  * then. Items of a response are stored before the next message is handled (§6), so a fence ends the waiting.
  */
-export async function relayed(
+export async function heldAfterRelay(
   bench: Bench,
   connection: Connection,
   items: readonly Item[],
@@ -119,22 +120,6 @@ export async function relayed(
     stop();
     await connection.fence();
     for (const hash of await heldOf(connection, hashes)) held.add(hash);
-  }
-  return held;
-}
-
-/** Which of these the node serves now. */
-export async function heldOf(connection: Connection, hashes: readonly string[]): Promise<string[]> {
-  const held: string[] = [];
-  let left = [...hashes];
-  while (left.length > 0) {
-    const answer = await connection.request('gossip', itemRequest(connection.puppet.identity.nodeId, left));
-    const missing: string[] = answer.payload?.missing ?? [];
-    const here: string[] = answer.payload?.item_hashes ?? [];
-    const rest = left.filter((hash) => !missing.includes(hash) && !here.includes(hash));
-    if (rest.length === left.length) fail('an answer to a request settled no hash', answer.text);
-    held.push(...here);
-    left = rest;
   }
   return held;
 }

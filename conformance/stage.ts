@@ -46,7 +46,14 @@ export interface BadOffer {
   manners?: Partial<Manners>;
 }
 
-let puppets = 0;
+/** Counted per row: the same row has the same names, and so the same keys and hashes, at a second hearing and in a replay. */
+const puppets = new WeakMap<Bench, number>();
+
+function nextNumber(bench: Bench): number {
+  const number = (puppets.get(bench) ?? 0) + 1;
+  puppets.set(bench, number);
+  return number;
+}
 
 /** An honest peer and an observer on `node`; nothing is offered yet. */
 export async function setStage(
@@ -54,11 +61,11 @@ export async function setStage(
   node: NodeUnderTest,
   items: readonly Item[] | null = null,
 ): Promise<Stage> {
-  puppets += 1;
-  const author = await bench.puppet(`author-${puppets}`);
+  const number = nextNumber(bench);
+  const author = await bench.puppet(`author-${number}`);
   const set = itemSet(items ?? Array.from({ length: 6 }, () => author.commit()));
-  const honest = await (await bench.puppet(`honest-${puppets}`)).peer(node, { manners: { items: set } });
-  const observer = await (await bench.puppet(`observer-${puppets}`)).join(node);
+  const honest = await (await bench.puppet(`honest-${number}`)).peer(node, { manners: { items: set } });
+  const observer = await (await bench.puppet(`observer-${number}`)).join(node);
   return {
     bench,
     node,
@@ -93,9 +100,8 @@ export async function adopts(stage: Stage, checkpoint: JsonObject, withinMs = 10
 /** One peer offers one checkpoint and the node asks for it. */
 export async function offered(stage: Stage, bad: BadOffer): Promise<Joined> {
   const { bench, node, items } = stage;
-  puppets += 1;
   bench.step(`offering ${bad.what}`);
-  const puppet = await bench.puppet(`liar-${puppets}`);
+  const puppet = await bench.puppet(`liar-${nextNumber(bench)}`);
   const liar = await puppet.peer(node, { manners: { items, ...bad.manners } });
   const hash = offer(liar, bad.checkpoint);
   await bench.waitFor(`question for ${bad.what}`, 10_000, () => wasAskedFor(liar, hash));

@@ -133,6 +133,8 @@ export const rows: readonly Requirement[] = [
         listener.accepted.reduce((sum, connection) => sum + connection.seen('peer_request').length, 0);
       await bench.waitFor('peer_request at the bootstrap node that came up', 30_000, () => requests() >= 1);
       const joined = await dialled(bench, 'its peer', peerListens, 15_000);
+      // A peer that goes before the node has taken its hello in was none: nobody was lost.
+      await bench.waitFor('end of the handshake', 5_000, () => joined.seen('peer_exchange').length > 0);
       const before = requests();
       await peerListens.close();
       await bench.waitFor('end of the only peer', 5_000, () => joined.ended !== null);

@@ -4,7 +4,7 @@ import { type PeerEntry, peerExchange, peerRequest } from '../../harness/wire/go
 import type { Manners } from '../../harness/wire/manners.ts';
 import { answerTo, refusedWithTwin } from '../expect.ts';
 import { addressesOf, askForPeers, dialled, entriesOf, firstRequest, helloed } from '../peer-lists.ts';
-import { fail, pass, type Requirement } from '../requirement.ts';
+import { fail, late, pass, type Requirement } from '../requirement.ts';
 
 export const rows: readonly Requirement[] = [
   {
@@ -29,7 +29,7 @@ export const rows: readonly Requirement[] = [
         await bench.sleep(50, 'waiting for three peer_requests');
       const missed = [0, 1, 2].filter((index) => !asked(index));
       if (missed.length > 0)
-        fail(`${missed.length} of 3 bootstrap nodes got no peer_request within 5 s`, missed);
+        late(`${missed.length} of 3 bootstrap nodes got no peer_request within 5 s`, missed);
       return pass('all 3 bootstrap nodes got a peer_request');
     },
   },
@@ -57,7 +57,6 @@ export const rows: readonly Requirement[] = [
       const listener = await bootstrap.listen({ manners: { answerPeerRequest: false } });
       const node = await bench.node({ bootstrap: [bootstrap.bootstrap] });
       const { connection, request } = await firstRequest(bench, listener);
-      await connection.fence();
       const [hello] = connection.seen('hello');
       const { node_id, capabilities } = request.payload ?? {};
       if (hello === undefined) return fail('a peer_request came without a hello');
@@ -69,6 +68,10 @@ export const rows: readonly Requirement[] = [
       if (!Array.isArray(capabilities) || capabilities.some((each) => typeof each !== 'string'))
         fail('capabilities of the peer_request are no array of strings', request.payload);
       if (hello.payload.connection_type === 'bootstrap') {
+        // Who asks for peers need not answer anything here: the end tells that no second question comes, or the time.
+        await bench.sleep(300, 'a second peer_request would come');
+        connection.send('peer_exchange', peerExchange([], request.id));
+        await connection.closedWithin(5_000);
         const count = connection.seen('peer_request').length;
         if (count !== 1) fail(`a bootstrap connection carried ${count} peer_requests, expected one`);
       }

@@ -6,7 +6,7 @@ import { float, type Json, raw } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, answerTo, query, refusedWithTwin, served, stillServed, untilServed } from '../expect.ts';
-import { announced, type Circle, circle, fenced, ownAnnounces, tell } from '../gossiping.ts';
+import { announced, announcesOf, type Circle, circle, fenced, tell } from '../gossiping.ts';
 import type { Joined, Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 
@@ -19,7 +19,7 @@ export const rows: readonly Requirement[] = [
     quote:
       'A commit, challenge or confirm whose item the node already holds (or is storing: then the answer waits) is answered `known` after check 7, whatever its age and however often it was seen; it counts against no limit and is not announced.',
     reading:
-      'An item that is held is answered known to its author as often as it comes, on any connection, at any age and beyond the rate limit, if its signature is good; it takes effect once, is not counted and not announced again.',
+      'An item that is held is answered known to its author as often as it comes, on any connection, at any age and beyond the rate limit, if its signature is good; it takes effect once, is not counted and not announced again, nor for the first time if it came by relay.',
     mutants: [
       'known-stale',
       'known-replayed',
@@ -27,6 +27,7 @@ export const rows: readonly Requirement[] = [
       'known-counted',
       'known-limited',
       'known-announced',
+      'known-from-relay-announced',
       'known-before-signature',
       'known-by-message-id',
       'known-while-storing-refused',
@@ -78,7 +79,7 @@ export const rows: readonly Requirement[] = [
       for (const [index, [what, payload]] of Object.entries(wrongQueries).entries()) {
         const connection = connections[index % connections.length]!;
         const attempt = (asked: Json) => async () => answerTo(connection, connection.send('query', asked));
-        const refused = await refusedWithTwin(bench, {
+        await refusedWithTwin(bench, {
           what,
           bad: attempt(payload),
           twin: attempt({
@@ -88,7 +89,6 @@ export const rows: readonly Requirement[] = [
           code: 'MALFORMED',
           close: null,
         });
-        if (refused.code === null) fail(`${what} got no error MALFORMED: ${refused.detail}`);
       }
       return pass(`${Object.keys(wrongQueries).length} wrong queries were refused`);
     },
@@ -125,13 +125,13 @@ export const rows: readonly Requirement[] = [
       await accepted(connection, author!.commit({ context_signature: context }));
       await accepted(connection, author!.commit({ context_signature: smiles }));
       bench.step('patterns of 256 and 257 code points');
-      const lengths: [pattern: string, matches: number][] = [
-        [`${start}*${'a'.repeat(255 - start.length)}`, 1],
-        [smiles, 1],
-        [`${start}${'?'.repeat(255 - start.length)}*`, 1],
-        [`${start}${'*'.repeat(256 - start.length)}`, 1],
+      const lengths = [
+        `${start}*${'a'.repeat(255 - start.length)}`,
+        smiles,
+        `${start}${'?'.repeat(255 - start.length)}*`,
+        `${start}${'*'.repeat(256 - start.length)}`,
       ];
-      for (const [pattern, matches] of lengths) {
+      for (const pattern of lengths) {
         const attempt = (tried: string) => async () =>
           answerTo(
             asking,
@@ -143,11 +143,8 @@ export const rows: readonly Requirement[] = [
         const taken = await attempt(pattern)();
         if (!taken.accepted) fail(`a pattern of 256 code points was refused: ${taken.detail}`, pattern);
         const found = await query(asking, 'by_context', { context_pattern: pattern });
-        if (found.totalCount !== matches)
-          fail(
-            `a pattern of 256 code points matches ${found.totalCount} contexts, expected ${matches}`,
-            pattern,
-          );
+        if (found.totalCount !== 1)
+          fail(`a pattern of 256 code points matches ${found.totalCount} contexts, expected 1`, pattern);
         const refused = await attempt(`${pattern}?`)();
         if (refused.code !== 'MALFORMED')
           fail(`a pattern of 257 code points must be MALFORMED: ${refused.detail}`, pattern);
@@ -218,14 +215,29 @@ async function again(bench: Bench, around: Circle, author: Puppet, first: Joined
   const { results } = await query(second, 'by_hash', rule);
   if (results[0]?.confidence !== 0.5)
     fail(`the mean of 0.25, sent five times, and 0.75 is ${results[0]?.confidence}, expected 0.5`);
-  await onceAnnounced(around, [...items, other]);
+  await announcedAtMost(bench, around, [...items, other], 1);
 }
 
-async function onceAnnounced(around: Circle, items: readonly Item[]): Promise<void> {
+/** An announce may be 50 ms behind an answer, but not behind that of an item of its type which is accepted after that. */
+async function announcedAtMost(
+  bench: Bench,
+  around: Circle,
+  items: readonly Item[],
+  most: number,
+): Promise<void> {
+  await bench.sleep(100, 'items that may share an announce are announced');
+  const onlooker = await bench.puppet('onlooker');
+  const connection = await onlooker.join(around.node);
+  for (const later of [onlooker.commit(), onlooker.challenge(), onlooker.confirm()]) {
+    await accepted(connection, later);
+    await announced(bench, around, later.hash, around.peers.length);
+  }
+  await connection.close();
   await fenced(around);
   for (const item of items) {
-    const ids = new Set(ownAnnounces(around, item.hash).map(({ message }) => message.payload.gossip_id));
-    if (ids.size > 1) fail(`an item that came again was announced ${ids.size} times`);
+    const ids = new Set(announcesOf(around, item.hash).map(({ message }) => message.payload.gossip_id));
+    if (ids.size > most)
+      fail(`an item that came again was announced ${ids.size} times, expected at most ${most}`, [...ids]);
   }
 }
 
@@ -239,7 +251,7 @@ async function atTheLimit(bench: Bench, around: Circle, first: Joined, author: P
     await expectStatus(first, author.confirm(), 'accepted', `item ${i + 6} of 10 beside 23 that were known`);
   await expectStatus(first, author.commit(), 'RATE_LIMIT', 'item 11 of a minute');
   await expectStatus(first, held, 'known', 'a held commit at the rate limit');
-  await onceAnnounced(around, [held]);
+  await announcedAtMost(bench, around, [held], 1);
 }
 
 /** An item that came by relay, 10 minutes old: known to its author; another one of that age is STALE and has no effect. */
@@ -257,7 +269,8 @@ async function relayedBefore(bench: Bench, around: Circle): Promise<void> {
   await expectStatus(connection, relayed, 'known', 'a commit of 10 minutes ago that came by relay before');
   await expectStatus(connection, unknown, 'STALE', 'an unknown commit of 10 minutes ago');
   if ((await served(connection, unknown.hash)) !== null) fail('a commit that was refused as STALE is held');
-  await onceAnnounced(around, [relayed]);
+  // It was told of with ttl 0, and its author brought nothing new: nobody in the circle hears of it.
+  await announcedAtMost(bench, around, [relayed], 0);
 }
 
 const wrongQueries: Record<string, Json> = {

@@ -4,7 +4,7 @@ import { itemRequest } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Bench } from '../bench.ts';
 import { accepted } from '../expect.ts';
-import { announced, type Circle, circle, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
+import { announced, announcesOf, type Circle, circle, fenced, spread, tell } from '../gossiping.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 
@@ -60,7 +60,7 @@ export const rows: readonly Requirement[] = [
       for (let i = 0; i < 6; i += 1) {
         const item = author.commit();
         await accepted(connection, item);
-        await inTime('an announce', () => ownAnnounces(around, item.hash).some((copy) => copy.peer === 2));
+        await inTime('an announce', () => announcesOf(around, item.hash).some((copy) => copy.peer === 2));
       }
       stuck!.destroy();
       return pass(
@@ -75,7 +75,7 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: '"Peers" in §5, §7 and §8 means peers with a CONNECTED *persistent* connection.',
     reading:
-      'Gossip goes to nobody whose hello has not come or not been answered yet, and to nobody by a bootstrap, gossip or sync connection; the same puppets get it once they are persistent.',
+      'Gossip goes to nobody whose hello has not come or not been answered yet, and to nobody by a bootstrap, gossip or sync connection; one of these puppets gets it once it is persistent.',
     mutants: ['gossip-to-pending', 'gossip-before-own-hello', 'gossip-to-short-lived'],
     needs: [],
     durationHintMs: 2_500,
@@ -109,7 +109,7 @@ export const rows: readonly Requirement[] = [
       for (const item of items) await announced(bench, around, item.hash, 3);
       await leaked();
       pending.destroy();
-      bench.step('the same puppets as persistent peers');
+      bench.step('one of these puppets as a persistent peer');
       const joined = await circle(bench, 1, { at: around.node, prefix: 'aside' });
       const id = tell(bench, source!);
       await spread(bench, joined, [id], 1);

@@ -2,8 +2,17 @@
 
 import { readable } from '../../harness/wire/json.ts';
 import { accepted } from '../expect.ts';
-import { announced, circle, expectCopies, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
-import { fail, late, pass, type Requirement } from '../requirement.ts';
+import {
+  announced,
+  announcesOf,
+  type Circle,
+  circle,
+  expectCopies,
+  fenced,
+  spread,
+  tell,
+} from '../gossiping.ts';
+import { fail, pass, type Requirement } from '../requirement.ts';
 import { binomial, chiSquare } from '../statistics.ts';
 
 const uuid4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -65,7 +74,7 @@ export const rows: readonly Requirement[] = [
     test: async (bench) => {
       const around = await circle(bench, 1);
       const [source] = around.peers;
-      const peers = [...around.peers];
+      const circles = [around];
       const author = await bench.puppet('author');
       const connection = await author.join(around.node);
       const lonely = tell(bench, source!);
@@ -73,22 +82,15 @@ export const rows: readonly Requirement[] = [
       expectCopies(around, lonely, 0, 'a gossip of the only peer');
       for (let eligible = 1; eligible <= 3; eligible += 1) {
         bench.step(`gossips with ${eligible} eligible peers`);
-        const more = await circle(bench, 1, { at: around.node, prefix: `joins-${eligible}` });
-        peers.push(...more.peers);
-        const all = { ...around, peers };
+        circles.push(await circle(bench, 1, { at: around.node, prefix: `joins-${eligible}` }));
+        const all = together(circles);
         const ids = Array.from({ length: 5 }, () => tell(bench, source!));
-        for (const id of ids) {
-          for (const peer of peers.slice(1)) {
-            const copy = await peer.maybe((message) => message.payload?.gossip_id === id, 8_000);
-            if (copy === null)
-              late(
-                `with ${eligible} eligible peers a gossip did not reach ${peer.label}, expected all of them`,
-              );
-          }
-        }
+        await spread(bench, all, ids, eligible);
+        await fenced(all, source!);
+        for (const id of ids) expectCopies(all, id, eligible, `a gossip with ${eligible} eligible peers`);
         const item = author.commit();
         await accepted(connection, item);
-        await announced(bench, all, item.hash, Math.min(3, peers.length));
+        await announced(bench, all, item.hash, Math.min(3, all.peers.length));
       }
       return pass('gossips and own announces reached all of 1, 2 and 3 eligible peers');
     },
@@ -206,7 +208,7 @@ export const rows: readonly Requirement[] = [
         await announced(bench, around, item.hash, 3);
         await fenced(around);
         const ids = new Set<string>();
-        for (const { message } of ownAnnounces(around, item.hash)) {
+        for (const { message } of announcesOf(around, item.hash)) {
           const { ttl, origin, gossip_id: id } = message.payload;
           if (ttl !== 2) fail(`an own announce came with ttl ${ttl} on its first hop, expected 2`);
           if (origin !== node.nodeId)
@@ -224,3 +226,13 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+/** Circles of one peer each, around one node, as one. */
+function together(circles: readonly Circle[]): Circle {
+  return {
+    ...circles[0]!,
+    puppets: circles.flatMap(({ puppets }) => puppets),
+    peers: circles.flatMap(({ peers }) => peers),
+    copies: (id) => circles.flatMap((one, peer) => one.copies(id).map(({ message }) => ({ peer, message }))),
+  };
+}

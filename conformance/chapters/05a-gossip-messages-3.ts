@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, endsWith, served, stateOf, stillServed, untilServed } from '../expect.ts';
-import { circle, expectSame, fenced, ownAnnounces, requestFor, tell } from '../gossiping.ts';
+import { announcesOf, circle, expectSame, fenced, requestFor, tell } from '../gossiping.ts';
 import type { Joined, Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -59,7 +59,7 @@ export const rows: readonly Requirement[] = [
         const true_ = await untilServed(bench, observer, item.hash, 8_000);
         expectSame(true_, item, `the true item after ${what}`);
         await fenced(around);
-        if ([item.hash, own].some((hash) => ownAnnounces(around, hash).length > 0))
+        if ([item.hash, own].some((hash) => announcesOf(around, hash).length > 0))
           fail(`${what} was announced`);
       }
       const counted = await countedByResponse(bench, liar!, writer!);

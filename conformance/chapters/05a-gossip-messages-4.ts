@@ -101,7 +101,7 @@ export const rows: readonly Requirement[] = [
     reading:
       'Items of 32 768 canonical bytes, however long they are on the wire, and of depth 28 are taken from their author and by relay and handed out again; one byte or level more is refused and has no effect.',
     ruling:
-      'Profile §6: "more than 32 768 bytes `TOO_LARGE`; depth, members, no `certificate` string: `MALFORMED`"; "An item\'s depth starts at the item".',
+      'Profile §6: "more than 32 768 bytes `TOO_LARGE`; depth, members, no `certificate` string: `MALFORMED`". §2: "the envelope itself has depth 1".',
     mutants: [
       'item-size-unchecked',
       'item-size-one-less',
@@ -145,9 +145,9 @@ export const rows: readonly Requirement[] = [
         relay.manners.items.add(twin);
         // In two announces: what is refused must not take the other down with it.
         tell(bench, relay, { hashes: [bad.hash], topic: 'new_commit', ttl: 0 });
-        await relayed(relay, bad, what);
+        await handedOn(relay, bad, what);
         tell(bench, relay, { hashes: [twin.hash], topic: 'new_commit', ttl: 0 });
-        await relayed(relay, twin, `the twin of ${what}`);
+        await handedOn(relay, twin, `the twin of ${what}`);
         await untilServed(bench, connection, twin.hash, 8_000);
         await expectHeld(connection, twin, `the relayed twin of ${what}`);
         if ((await served(connection, bad.hash)) !== null) fail(`${what} was taken by relay`);
@@ -161,9 +161,9 @@ const names = (message: Message, hash: string): boolean =>
   message.payload?.gossip_type === 'request' && message.payload.item_hashes?.includes?.(hash) === true;
 
 /** The node asked for it, and what it was served has been handled. */
-async function relayed(relay: Joined, item: Item, what: string): Promise<void> {
+async function handedOn(relay: Joined, item: Item, what: string): Promise<void> {
   const request = await relay.maybe((message) => names(message, item.hash), 8_000);
-  if (request === null) fail(`${what} was announced and not asked for within 15 s`);
+  if (request === null) fail(`${what} was announced and not asked for within 8 s`);
   await relay.fence();
 }
 

@@ -3,7 +3,7 @@
 import { readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import { accepted, served, untilServed } from '../expect.ts';
-import { announced, circle, fenced, ownAnnounces, spread, tell } from '../gossiping.ts';
+import { announced, announcesOf, circle, fenced, spread, tell } from '../gossiping.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 
 export const rows: readonly Requirement[] = [
@@ -48,7 +48,7 @@ export const rows: readonly Requirement[] = [
       const own = author.challenge();
       await accepted(await author.join(around.node), own);
       await announced(bench, around, own.hash, 3);
-      const emitted: Message[] = [request, response, ...ownAnnounces(around, own.hash).map((c) => c.message)];
+      const emitted: Message[] = [request, response, ...announcesOf(around, own.hash).map((c) => c.message)];
       if (isOurs) {
         emitted.push(await second!.next('gossip:heartbeat', 15_000));
         emitted.push(await second!.next((message) => message.payload?.topic === 'checkpoint', 20_000));
@@ -116,11 +116,11 @@ export const rows: readonly Requirement[] = [
       await announced(bench, around, last.hash, 3);
       await fenced(around, connection);
       for (const item of [...many, last]) {
-        const copies = ownAnnounces(around, item.hash);
+        const copies = announcesOf(around, item.hash);
         const ids = new Set(copies.map(({ message }) => message.payload.gossip_id));
         if (ids.size !== 1) fail(`one commit was announced in ${ids.size} gossips, expected one`);
       }
-      if (ownAnnounces(around, refused.hash).length > 0) fail('a commit that was refused was announced');
+      if (announcesOf(around, refused.hash).length > 0) fail('a commit that was refused was announced');
       return pass('3 items of each type and 10 at once were announced once each, a refused one was not');
     },
   },

@@ -78,6 +78,7 @@ export const rows: readonly Requirement[] = [
       'forward-origin-rewritten',
       'forward-topics-lost',
       'forward-hashes-sorted',
+      'forward-hashes-once',
       'forward-lacking-only',
       'forward-same-envelope',
       'forward-not-checkpoints',
@@ -94,7 +95,8 @@ export const rows: readonly Requirement[] = [
       await announced(bench, around, known.hash, 3);
       source!.manners.items.add(unknown);
       // Neither ascending nor without repetition, the held one among them.
-      const hashes = [known.hash, unknown.hash].sort().reverse();
+      const [low, high] = [known.hash, unknown.hash].sort() as [string, string];
+      const hashes = [high, low, high];
       const origins = [around.puppets[4]!.nodeId, around.puppets[0]!.nodeId, `node_${'a1'.repeat(20)}`];
       const variants = [
         { hashes, topic: 'new_commit', topics: ['zeta', 'new_commit', 'alpha'] },

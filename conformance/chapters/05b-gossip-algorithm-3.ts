@@ -8,11 +8,11 @@ import type { Bench } from '../bench.ts';
 import { accepted, untilServed } from '../expect.ts';
 import {
   announced,
+  announcesOf,
   type Circle,
   circle,
   expectCopies,
   fenced,
-  ownAnnounces,
   spread,
   tell,
 } from '../gossiping.ts';
@@ -179,7 +179,9 @@ export const rows: readonly Requirement[] = [
     role: 's',
     quote: 'check cache (60 s from first sight, keyed by `gossip_id` alone)',
     reading:
-      'Of two gossips with one id and different content only the first is spread; an invalid first one does not stand in the way of a valid second.',
+      'Of two gossips with one id and different content only the first is spread, and what the second alone names is not asked for; an invalid first one does not stand in the way of a valid second.',
+    ruling:
+      'Design §5.3: `if self.cache.has(message_id): return` stands before `handle_gossip_message`; a duplicate is not processed.',
     mutants: [
       'gossip-last-wins',
       'gossip-cache-by-id-and-content',
@@ -207,7 +209,7 @@ export const rows: readonly Requirement[] = [
           (m) => m.payload?.item_hashes?.includes?.(second) === true && m.payload.gossip_type === 'request',
         ).length > 0
       )
-        fail('the item of a duplicate was asked for: "check cache, cache, process"');
+        fail('an item that only a duplicate named was asked for: "check cache, cache, process"');
       const spoilt = bench.uuid();
       badSignature(bench, squatter!, { id: spoilt, hash: first });
       await squatter!.fence();
@@ -293,7 +295,7 @@ async function fetchedGoesOnOnce(bench: Bench, around: Circle): Promise<void> {
   await announced(bench, around, last.hash, 3);
   await bench.sleep(150, 'an announce of what was fetched');
   await fenced(around);
-  const others = ownAnnounces(around, item.hash).filter(({ message }) => message.payload.gossip_id !== id);
+  const others = announcesOf(around, item.hash).filter(({ message }) => message.payload.gossip_id !== id);
   if (others.length > 0) fail('an item that came by gossip was announced anew', others[0]!.message.text);
 }
 

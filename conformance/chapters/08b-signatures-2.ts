@@ -16,7 +16,7 @@ import { itemOf, ruleHash } from '../../harness/wire/items.ts';
 import { float, type Json, type JsonObject, numberOf } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, answerTo, refusedWithTwin, served, stillServed, tryHandshake } from '../expect.ts';
-import { attempt, mismatch, probe, probeEnvelope, relayed } from '../probe.ts';
+import { attempt, heldAfterRelay, mismatch, probe, probeEnvelope } from '../probe.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 
@@ -216,7 +216,7 @@ export const rows: readonly Requirement[] = [
       bench.step('handing on items that their author did not sign');
       const forged = other.commit({}, { signWith: puppet.identity });
       const honest = other.commit();
-      const held = await relayed(bench, connection, [forged, honest]);
+      const held = await heldAfterRelay(bench, connection, [forged, honest]);
       if (!held.has(honest.hash)) fail('the good item beside a forged one was not taken');
       if (held.has(forged.hash)) fail('an item signed by whoever handed it on was taken');
       return pass('messages, a commit and a relayed item under a foreign signature were refused');
@@ -277,7 +277,7 @@ export const rows: readonly Requirement[] = [
         thief.commit({}, { senderMembers: { node_id: nodeId, agent_id: agentId } }),
       ];
       const own = thief.commit();
-      const held = await relayed(bench, connection, [...forged, own]);
+      const held = await heldAfterRelay(bench, connection, [...forged, own]);
       if (!held.has(own.hash)) fail('the good item beside forged ones was not taken');
       const taken = forged.findIndex((item) => held.has(item.hash));
       if (taken >= 0) fail(`an item with a foreign name was taken (variant ${taken + 1} of 3)`);

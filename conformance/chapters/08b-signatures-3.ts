@@ -6,7 +6,7 @@ import { itemOf } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
 import { accepted, closedWith, query, refusedWithTwin, served, stillServed } from '../expect.ts';
 import { pairsOf, reportedFirst } from '../order.ts';
-import { attempt, mismatch, probe, probeEnvelope, relayed } from '../probe.ts';
+import { attempt, heldAfterRelay, mismatch, probe, probeEnvelope } from '../probe.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 
 /** Sends `count` bad messages, in turn unreadable and badly signed, and waits until all are answered or the end comes. */
@@ -145,7 +145,7 @@ export const rows: readonly Requirement[] = [
         itemOf(spelt(() => puppet.commit().envelope, spell)),
       );
       const honest = puppet.commit();
-      const held = await relayed(bench, connection, [...items, honest]);
+      const held = await heldAfterRelay(bench, connection, [...items, honest]);
       if (!held.has(honest.hash)) fail('the good item beside oddly spelt ones was not taken');
       const taken = items.findIndex((item) => held.has(item.hash));
       if (taken >= 0) fail(`an item with a signature ${Object.keys(spellings)[taken]} was taken`);

@@ -15,7 +15,7 @@ import { type Identity, nodeIdOf } from '../../harness/wire/identity.ts';
 import { buildItem, type Item } from '../../harness/wire/items.ts';
 import type { Bench } from '../bench.ts';
 import { refusedWithTwin } from '../expect.ts';
-import { probe, relayed } from '../probe.ts';
+import { heldAfterRelay, probe } from '../probe.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 
@@ -44,7 +44,7 @@ async function onlyGoodTaken(
   items: readonly { name: string; item: Item; good: boolean }[],
 ): Promise<void> {
   const connection = await puppet.join(await bench.shared());
-  const held = await relayed(
+  const held = await heldAfterRelay(
     bench,
     connection,
     items.map(({ item }) => item),

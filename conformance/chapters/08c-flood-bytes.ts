@@ -9,7 +9,7 @@ import { commitOfSize } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, closedWith, stillServed } from '../expect.ts';
-import { controlProbe, inTime, probe } from '../honest-peer.ts';
+import { controlProbe, inTime, keepCalling } from '../honest-peer.ts';
 import { limited, queriesPerMinute } from '../limits.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
@@ -135,7 +135,7 @@ export const rows: readonly Requirement[] = [
       const honest = await (await bench.puppet('honest')).join(node);
       const beside = await controlProbe(bench, 'beside');
       let over = false;
-      const asking = probe(bench, honest, () => over);
+      const asking = keepCalling(bench, honest, () => over);
       const control = beside(() => over);
       bench.step('0.9 MiB/s of one peer, 4 MiB/s of another');
       const [free, held] = await Promise.all([

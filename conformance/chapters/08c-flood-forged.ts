@@ -4,7 +4,7 @@ import { sendHello } from '../../harness/wire/handshake.ts';
 import { commitPayload } from '../../harness/wire/items.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
 import { stillServed } from '../expect.ts';
-import { controlProbe, inTime, probe } from '../honest-peer.ts';
+import { controlProbe, inTime, keepCalling } from '../honest-peer.ts';
 import { byHash, limited, submit, useUpItems, useUpQueries } from '../limits.ts';
 import type { Puppet } from '../puppet.ts';
 import { pass, type Requirement } from '../requirement.ts';
@@ -31,7 +31,7 @@ export const rows: readonly Requirement[] = [
       const honest = await (await bench.puppet('honest')).join(node);
       const beside = await controlProbe(bench, 'beside');
       const until = performance.now() + 4_000;
-      const asking = probe(bench, honest, () => performance.now() > until);
+      const asking = keepCalling(bench, honest, () => performance.now() > until);
       const control = beside(() => performance.now() > until);
       bench.step('forged messages');
       let sent = 0;

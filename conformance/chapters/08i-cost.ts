@@ -8,7 +8,7 @@ import { digestRequest } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, closedWith } from '../expect.ts';
-import { controlProbe, inTime, probe } from '../honest-peer.ts';
+import { controlProbe, inTime, keepCalling } from '../honest-peer.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
 import { quantile } from '../statistics.ts';
@@ -148,7 +148,7 @@ export const rows: readonly Requirement[] = [
       ): Promise<{ sent: number; cuts: number; p95: number }> => {
         bench.step(what);
         let over = false;
-        const probing = honest.map((connection) => probe(bench, connection, () => over));
+        const probing = honest.map((connection) => keepCalling(bench, connection, () => over));
         const control = beside(() => over);
         const done = await attack().finally(() => {
           over = true;

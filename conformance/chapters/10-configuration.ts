@@ -90,8 +90,7 @@ const variants: readonly Variant[] = [
 ];
 
 /** What traces of exceptions look like in the languages that nodes are written in. */
-const trace =
-  /^\s+at |^Traceback|^\s+File "|^goroutine |^panic: |panicked at|RUST_BACKTRACE|^\s+\^+$|Error: .*\n\s+at /;
+const trace = /^\s+at |^Traceback|^\s+File "|^goroutine |^panic: |panicked at|RUST_BACKTRACE|^\s+\^+$/;
 
 /** Its end, unless it accepts connections before: then it has started, whatever comes of it. */
 async function endOf(bench: Bench, { what, change }: Variant): Promise<FailedStart | null> {

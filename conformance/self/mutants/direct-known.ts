@@ -64,6 +64,31 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['GFM-02'],
   },
   {
+    id: 'known-from-relay-announced',
+    kills: ['DIR-06'],
+    file: direct,
+    find: "    if (stored) sendStatus(node, link, messageId, 'known', itemHash);",
+    replace: `    if (stored) {
+      sendStatus(node, link, messageId, 'known', itemHash);
+      if (!fromAuthor.has(itemHash))
+        node.deadlines.at(node.nowMs + 40, () => announce(node, 'new_commit', 'rule_' + itemHash, null));
+      fromAuthor.add(itemHash);
+    }`,
+    also: [
+      {
+        file: direct,
+        find: '  settleWant(node, item.hash, true);\n',
+        replace: '  settleWant(node, item.hash, true);\n  fromAuthor.add(item.hash);\n',
+      },
+      {
+        file: direct,
+        find: 'export const itemsAtOnce = 256;',
+        replace: 'export const itemsAtOnce = 256;\nconst fromAuthor = new Set<string>();',
+      },
+    ],
+    note: 'announces an item that it holds by relay when its author sends it for the first time',
+  },
+  {
     id: 'known-before-signature',
     kills: ['DIR-06'],
     file: inbound,

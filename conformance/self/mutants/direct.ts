@@ -87,6 +87,21 @@ export const mutants: readonly Mutant[] = [
     note: 'handles the next message while the items of a gossip response are still being stored',
   },
   {
+    id: 'order-response-stored-late',
+    kills: ['DIR-03'],
+    file: 'node/core/fetching.ts',
+    find: `      link.barriers++;
+      keep(node, item, false, (stored) => {
+        passBarrier(node, link);
+        arrived(node, item, stored);
+      });`,
+    replace: `      node.deadlines.at(node.nowMs + 300, () =>
+        keep(node, item, false, (stored) => arrived(node, item, stored)),
+      );`,
+    note: 'stores the items of a gossip response 300 ms after it came',
+    mayBreak: ['*'],
+  },
+  {
     id: 'unknown-type-closes',
     kills: ['DIR-04'],
     file: inbound,

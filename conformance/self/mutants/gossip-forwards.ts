@@ -101,6 +101,15 @@ export const mutants: readonly Mutant[] = [
     note: 'sorts the hashes of what it forwards',
   },
   {
+    id: 'forward-hashes-once',
+    kills: ['GAL-08'],
+    file: gossip,
+    find: forwarded,
+    replace:
+      'const text = gossipText({ ...gossip, itemHashes: [...new Set(gossip.itemHashes)], ttl: ttl - 1 });',
+    note: 'forwards a hash once that was named twice',
+  },
+  {
     id: 'forward-lacking-only',
     kills: ['GAL-08'],
     file: gossip,

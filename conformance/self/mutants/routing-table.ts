@@ -111,4 +111,14 @@ export const mutants: readonly Mutant[] = [
     replace: 'return oldest.dialFailed;',
     note: 'keeps an entry that was silent for 90 s while no dial of it has failed',
   },
+  {
+    id: 'duplicate-resets',
+    kills: ['RTB-04'],
+    file: 'node/shell/connection.ts',
+    find: '      webSocket.close(code, reason);\n',
+    replace: `      if (reason === 'duplicate') (socket as unknown as { _parent: { resetAndDestroy(): void } })._parent.resetAndDestroy();
+      webSocket.close(code, reason);\n`,
+    note: 'resets the older of two connections in place of a close',
+    mayBreak: ['*'],
+  },
 ];

@@ -3,6 +3,8 @@
 import type { Mutant } from '../mutant.ts';
 
 const handshake = 'node/core/handshake.ts';
+const connection = 'node/shell/connection.ts';
+const resets = '(socket as unknown as { _parent: { resetAndDestroy(): void } })._parent.resetAndDestroy();';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -100,6 +102,15 @@ export const mutants: readonly Mutant[] = [
     replace: "    else end(node, link, 4408, 'expired');",
     note: 'closes expired connections as if the peer had failed',
     ci: true,
+  },
+  {
+    id: 'expiry-resets',
+    kills: ['TOP-07'],
+    file: connection,
+    find: '      webSocket.close(code, reason);\n',
+    replace: `      if (reason === 'expired') ${resets}\n      webSocket.close(code, reason);\n`,
+    note: 'resets expired connections in place of a close',
+    mayBreak: ['*'],
   },
   {
     id: 'short-lived-bound-for-sync-alone',

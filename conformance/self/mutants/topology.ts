@@ -225,4 +225,15 @@ export const mutants: readonly Mutant[] = [
     note: 'wants ten peers beside those that dialled it',
     mayBreak: ['TOP-*', 'RTB-*'],
   },
+  {
+    id: 'peers-full-resets',
+    kills: ['TOP-02'],
+    file: 'node/shell/connection.ts',
+    find: '      webSocket.close(code, reason);\n',
+    replace: `      const { _parent } = socket as unknown as { _parent: { resetAndDestroy(): void } };
+      if (reason === 'too many peers') setTimeout(() => _parent.resetAndDestroy(), 100);
+      else webSocket.close(code, reason);\n`,
+    note: 'resets the 51st peer after its list in place of a close',
+    mayBreak: ['*'],
+  },
 ];
