@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert, expect } from 'chai';
 import { runsRoot } from '../../harness/run-record.ts';
 import type { Bench } from '../bench.ts';
-import { refusedWithTwin } from '../expect.ts';
+import { refusedWithTwin, tryHandshake } from '../expect.ts';
 import { fail, inconclusive, late, pass } from '../requirement.ts';
 import { trivialCommand } from '../self/build.ts';
 import type { Target } from '../target.ts';
@@ -88,6 +90,38 @@ describe('judging', function () {
     expect(because('GRT-05')).to.match(/not through after 0 s, while beginning/);
     expect(because('GRT-06')).to.match(/defect of the suite.*our own fault/);
     expect(because('GFM-07')).to.match(/no nothing within 50 ms/);
+  });
+
+  it('shows of what a puppet tried no key of it, and takes silence for no refusal', async () => {
+    const told = async (bench: Bench): Promise<void> => {
+      const [node, puppet] = [await bench.shared(), await bench.puppet('a')];
+      const attempt = await tryHandshake(puppet, node, { keepOpen: true });
+      expect(attempt.connection?.puppet.identity.keyPem).to.be.a('string');
+      await refusedWithTwin(bench, {
+        what: 'an attempt',
+        bad: async () => attempt,
+        twin: () => tryHandshake(puppet, node),
+      });
+    };
+    const unheard = async (bench: Bench): Promise<void> => {
+      const puppet = await bench.puppet('a');
+      const silent = createServer().listen(0, '127.0.0.1');
+      bench.onClose(() => silent.close());
+      await once(silent, 'listening');
+      const { port } = silent.address() as AddressInfo;
+      await refusedWithTwin(bench, {
+        what: 'a stranger',
+        bad: () => tryHandshake(puppet, `127.0.0.1:${port}`, { withinMs: 200 }),
+        twin: async () => tryHandshake(puppet, await bench.shared()),
+      });
+    };
+    const summary = await judged([row('HSK-05', told), row('TLS-05', unheard)], target, outDir);
+    expect(verdictsOf(summary)).to.deep.equal({ 'HSK-05': 'fail', 'TLS-05': 'fail' });
+    expect(summary.results[1]!.because).to.match(/a stranger was not refused: .* no TLS within 200 ms/);
+    const text = readFileSync(join(outDir, 'conformance.json'), 'utf8');
+    expect(JSON.parse(text).results[0].evidence[0].bad).to.include({ accepted: true, detail: 'connected' });
+    expect(text).to.not.match(/keyPem|PRIVATE KEY|secret/);
+    expect(text.length).to.be.below(20_000);
   });
 
   it('hears a row again for which something came too late, beside others, and lets that count', async () => {
