@@ -21,6 +21,11 @@ import { createWaits, type Waits } from './waits.ts';
 export interface RunContext {
   readonly target: Target;
   readonly seed: number;
+  /**
+   * How often the row was judged before in this run. Puppets, ids and the mark are others each time: a node that lives on remembers
+   * those of the last. What the row draws stays.
+   */
+  readonly hearing: number;
   /** `--thorough`: rows that can take the sizes and waits which their requirements name do. */
   readonly thorough: boolean;
   readonly host: HostWatch;
@@ -159,7 +164,7 @@ export function openBench(row: Requirement, context: RunContext, alone: boolean)
 function benchOf(state: State): Bench {
   const { row, context } = state;
   const random = rng(context.seed, 'conformance', row.id);
-  const ids = rng(context.seed, 'conformance', row.id, 'uuid');
+  const ids = rng(context.seed, 'conformance', nameOf(state), 'uuid');
   const bench: Bench = {
     row,
     seed: context.seed,
@@ -167,7 +172,7 @@ function benchOf(state: State): Bench {
     random,
     target: context.target,
     watch: context.watch,
-    mark: markOf(context, row),
+    mark: markOf(state),
     signal: state.abort.signal,
     uuid: () => seededUuid(ids),
     shared: () => shared(state),
@@ -240,8 +245,14 @@ function refuseMixing(state: State, wanted: 'shared' | 'own'): void {
   state.holds = wanted;
 }
 
-function markOf({ target, seed }: RunContext, row: Requirement): string {
-  return target.salt === '' ? '' : sha256(`${target.salt}/${seed}/${row.id}`).slice(0, 16);
+function markOf(state: State): string {
+  const { target, seed } = state.context;
+  return target.salt === '' ? '' : sha256(`${target.salt}/${seed}/${nameOf(state)}`).slice(0, 16);
+}
+
+/** Of the row in this hearing: the first of them is named as the row, so that a replay meets the same. */
+function nameOf({ row, context }: State): string {
+  return context.hearing === 0 ? row.id : `${row.id} again ${context.hearing}`;
 }
 
 async function lease(
@@ -279,7 +290,7 @@ function puppet(state: State, name: string, options: PuppetOptions): Promise<Pup
   const known = state.puppets.get(name);
   if (known !== undefined) return known;
   const made = createPuppet(name, options, {
-    seed: `${state.context.seed}/${state.row.id}`,
+    seed: `${state.context.seed}/${nameOf(state)}`,
     target: state.context.target,
     startedAt: state.startedAt,
     watch: state.context.watch,

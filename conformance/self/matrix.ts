@@ -228,7 +228,15 @@ async function judgeCommand(
   });
   const host = watchHost(() => target.pids());
   try {
-    const context: RunContext = { target, seed, thorough, host, watch: createWatch(), ended: null };
+    const context: RunContext = {
+      target,
+      seed,
+      hearing: 0,
+      thorough,
+      host,
+      watch: createWatch(),
+      ended: null,
+    };
     const sized = thorough ? rows.map(thoroughly) : rows;
     const judged = await Promise.all(
       judgeRows(sized, context, { hearAgain: { failures: false, withinMs: hearAgainMs } }).values(),

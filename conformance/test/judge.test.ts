@@ -140,6 +140,25 @@ describe('judging', function () {
     expect(hearings).to.equal(1);
   });
 
+  it('hears a row again as somebody else and on a node of its own, with the same draws', async () => {
+    const met: { puppet: string; uuid: string; node: string; draw: number }[] = [];
+    const lateAtFirst = async (bench: Bench) => {
+      const { nodeId: puppet } = await bench.puppet('a');
+      const { name: node } = await bench.shared();
+      met.push({ puppet, uuid: bench.uuid(), node, draw: bench.random.next() });
+      return met.length === 1 ? late('too slow') : pass('in time');
+    };
+    const rows = [row('GRT-07', lateAtFirst), row('GFM-07', async () => pass('fine'))];
+    await judged(rows, target, outDir);
+    const [first, second] = met as [(typeof met)[0], (typeof met)[0]];
+    expect(second.draw).to.equal(first.draw);
+    for (const what of ['puppet', 'uuid', 'node'] as const)
+      expect(second[what], what).to.not.equal(first[what]);
+    met.length = 0;
+    await judged(rows, target, outDir);
+    expect(met[0]).to.include({ puppet: first.puppet, uuid: first.uuid });
+  });
+
   it('writes what was judged when it is ended, and what was not as open', async () => {
     const ending = new AbortController();
     let begun = 0;
