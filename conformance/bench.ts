@@ -59,8 +59,6 @@ export interface Bench {
   nodes(count: number, options?: (index: number) => NodeOptions): Promise<NodeUnderTest[]>;
   /** A node that should refuse its configuration; null if it still runs after `withinMs` (default 10 000). */
   startAndExit(options: NodeOptions, withinMs?: number): Promise<FailedStart | null>;
-  /** From here on this node may end without the row failing for it. */
-  expectEnd(node: NodeUnderTest): void;
   /** An identity of the network's CA that dials and listens. One name, one identity, one key per row and seed. */
   puppet(name: string, options?: PuppetOptions): Promise<Puppet>;
   puppets(count: number, prefix?: string, options?: PuppetOptions): Promise<Puppet[]>;
@@ -102,7 +100,6 @@ interface State {
   readonly waits: Waits;
   readonly abort: AbortController;
   readonly cleanups: (() => unknown)[];
-  readonly forgiven: Set<string>;
   readonly puppets: Map<string, Promise<Puppet>>;
   readonly crash: (outcome: Outcome) => void;
   step: string;
@@ -134,7 +131,6 @@ export function openBench(row: Requirement, context: RunContext, alone: boolean)
     waits: createWaits(),
     abort,
     cleanups: [],
-    forgiven: new Set(),
     puppets: new Map(),
     crash,
     step: 'beginning',
@@ -181,7 +177,6 @@ function benchOf(state: State): Bench {
       Promise.all(Array.from({ length: count }, (_, index) => own(state, options(index)))),
     startAndExit: (options, withinMs = 10_000) =>
       queued(state, () => context.target.startAndExit(row.id, options, withinMs)),
-    expectEnd: (node) => void state.forgiven.add(node.name),
     puppet: (name, options = {}) => puppet(state, name, options),
     puppets: (count, prefix = 'puppet', options = {}) =>
       Promise.all(Array.from({ length: count }, (_, i) => puppet(state, `${prefix}-${i + 1}`, options))),
@@ -280,7 +275,6 @@ async function lease(
 
 function onCrash(state: State, crash: Crash, isShared: boolean): void {
   note(state, `${crash.node} ${crash.how}\n${crash.logTail.join('\n')}`);
-  if (state.forgiven.has(crash.node)) return;
   if (isShared) state.sharedCrash = crash;
   const because = `${crash.node} ended by itself while ${state.step}: ${crash.how}`;
   state.crash({ verdict: 'fail', because, evidence: [...crash.logTail] });

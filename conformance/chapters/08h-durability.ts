@@ -46,14 +46,14 @@ async function heldOf(connection: Connection, hashes: Iterable<string>): Promise
     if (named.length + missing.length === 0) fail('a gossip request was not answered', answer.text);
     for (const hash of named) if (left.delete(hash)) held.add(hash);
     for (const hash of missing) left.delete(hash);
-    if (left.size === before) fail('a gossip request was answered about none of the hashes asked', answer.text);
+    if (left.size === before)
+      fail('a gossip request was answered about none of the hashes asked', answer.text);
   }
   return held;
 }
 
-/** Starting again is part of what is judged: a node that cannot is no defect of the suite. */
 async function startAgain(control: NodeControl, what: string): Promise<void> {
-  await control.start().catch((error: Error) => fail(`the node does not start ${what}: ${error.message}`));
+  await control.start().catch((error: Error) => fail(`${what} ${error.message}`));
 }
 
 interface Lane {

@@ -236,6 +236,35 @@ describe('judging', function () {
     expect(because).to.match(/^node-\d+ ended by itself while .*SIGKILL/);
   });
 
+  it('holds it against a node that it cannot be started again, or stopped', async () => {
+    const once = `d=$(dirname "$CLE_CONFIG"); test -e $d/begun && exit 7; touch $d/begun; trap "" TERM;`;
+    const stubborn = await openCommandTarget({
+      command: {
+        argv: ['/bin/sh', '-c', `${once} "$@"; sleep 5`, 'sh', ...(await trivialCommand('accept-all'))],
+      },
+      description: 'stubborn',
+      flags: '',
+      seed: 1,
+    });
+    try {
+      const restarts = async (bench: Bench): Promise<void> => {
+        const { control } = await bench.node();
+        await control!.kill();
+        await control!.start();
+      };
+      const stops = async (bench: Bench): Promise<void> => {
+        await (await bench.node()).control!.terminate(300);
+      };
+      const summary = await judged([row('GRT-01', restarts), row('GRT-02', stops)], stubborn, outDir);
+      expect(verdictsOf(summary)).to.deep.equal({ 'GRT-01': 'fail', 'GRT-02': 'fail' });
+      const [first, second] = summary.results.map(({ because }) => because);
+      expect(first).to.match(/^the node does not start again: node-\d+ /);
+      expect(second).to.match(/^node-\d+ did not end within 300 ms of SIGTERM/);
+    } finally {
+      await stubborn.close();
+    }
+  });
+
   it('writes reports that hold together', async () => {
     const summary = await judged(
       [
