@@ -277,7 +277,7 @@ function onCrash(state: State, crash: Crash, isShared: boolean): void {
   note(state, `${crash.node} ${crash.how}\n${crash.logTail.join('\n')}`);
   if (isShared) state.sharedCrash = crash;
   const because = `${crash.node} ended by itself while ${state.step}: ${crash.how}`;
-  state.crash({ verdict: 'fail', because, evidence: [...crash.logTail] });
+  state.crash({ verdict: 'fail', because, evidence: [...crash.logTail], isCrash: true });
 }
 
 function puppet(state: State, name: string, options: PuppetOptions): Promise<Puppet> {

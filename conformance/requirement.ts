@@ -86,6 +86,8 @@ export interface Outcome {
   evidence: readonly unknown[];
   /** The failure is that something came too late or not in time: on an overloaded host it is inconclusive. */
   timing?: boolean;
+  /** The failure is that the node ended by itself. */
+  isCrash?: boolean;
 }
 
 /** One row's outcome as it goes into the reports. */

@@ -292,10 +292,12 @@ function withWitnesses(row: Requirement, judged: JudgedRow, context: RunContext)
   return { ...judged, result, transcript: [...judged.transcript, ...transcript] };
 }
 
-/** Crashes of shared nodes that no row could be blamed for when run alone still count against the node. */
+/** Crashes that no row was blamed for, such as those of shared nodes when run alone, still count against the node. */
 function unexplained(crashes: readonly Crash[], results: readonly Result[]): Crash[] {
-  const broken = new Set(results.filter((r) => r.verdict !== 'pass').map((result) => result.id));
-  return crashes.filter((crash) => !crash.rows.some((id) => broken.has(id)));
+  const explains = ({ verdict, isCrash }: Result): boolean =>
+    verdict === 'fail' || verdict === 'untestable' || (verdict === 'warn' && isCrash === true);
+  const blamed = new Set(results.filter(explains).map((result) => result.id));
+  return crashes.filter((crash) => !crash.rows.some((id) => blamed.has(id)));
 }
 
 /** Name → text, what matters most first. `kept`: the transcripts that have files of their own. */

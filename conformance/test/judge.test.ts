@@ -236,6 +236,23 @@ describe('judging', function () {
     expect(because).to.match(/^node-\d+ ended by itself while .*SIGKILL/);
   });
 
+  it('holds the end of a node against it that no row is blamed for', async () => {
+    let hearings = 0;
+    const endsOnce = async (bench: Bench): Promise<void> => {
+      hearings += 1;
+      if (hearings > 1) inconclusive('nothing to see');
+      process.kill((await bench.shared()).control!.pid!, 'SIGKILL');
+      await bench.sleep(2_000, 'waiting for the news');
+    };
+    const before = target.crashes.length;
+    const rows = [row('GRT-01', endsOnce), row('GRT-02', async () => pass('fine'))];
+    const summary = await judged(rows, target, outDir);
+    expect(target.crashes.length).to.equal(before + 1);
+    expect(verdictsOf(summary)).to.deep.equal({ 'GRT-01': 'inconclusive', 'GRT-02': 'pass' });
+    expect(summary.crashes.at(-1)).to.equal(target.crashes.at(-1));
+    expect(summary.verdict).to.equal('fail');
+  });
+
   it('holds it against a node that it cannot be started again, or stopped', async () => {
     const once = `d=$(dirname "$CLE_CONFIG"); test -e $d/begun && exit 7; touch $d/begun; trap "" TERM;`;
     const stubborn = await openCommandTarget({
