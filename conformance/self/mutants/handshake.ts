@@ -164,6 +164,15 @@ export const mutants: readonly Mutant[] = [
     find: "link.syncs = hello.capabilities.includes('sync');",
     replace: 'link.syncs = true;',
     note: 'asks peers without sync for their digest',
+    mayBreak: ['SYN-02'],
+  },
+  {
+    id: 'rounds-with-all',
+    kills: ['HSK-04'],
+    file: 'node/core/rounds.ts',
+    find: 'node.persistent.filter((link) => link.syncs && !link.peer.reconciling.pull)',
+    replace: 'node.persistent.filter((link) => !link.peer.reconciling.pull)',
+    note: 'holds its rounds with any peer, also one without sync',
   },
   {
     id: 'hello-any-text-as-address',
