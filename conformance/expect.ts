@@ -156,6 +156,11 @@ export function endsWith(closed: Closed | null, codes: readonly number[]): boole
   return closed.how === 'reset' || (closed.how === 'close' && codes.includes(closed.code));
 }
 
+/** How a connection ended, in words. */
+export function saidOf({ how, code, reason }: Closed): string {
+  return `${how} ${code} ${reason}`.trim();
+}
+
 /** The node must close with one of `codes` (a TCP reset counts) within the bound. */
 export async function closedWith(
   connection: Connection,

@@ -5,7 +5,7 @@ import { announce, stateSummary } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import type { Json } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
-import { type Attempt, closedWith, refusedWithTwin, tryHandshake } from '../expect.ts';
+import { type Attempt, closedWith, endsWith, refusedWithTwin, saidOf, tryHandshake } from '../expect.ts';
 import { pairsOf, reportedFirst } from '../order.ts';
 import { capabilities, type Puppet } from '../puppet.ts';
 import { fail, pass, type Requirement } from '../requirement.ts';
@@ -127,6 +127,7 @@ export const rows: readonly Requirement[] = [
       'hello-any-type',
       'hello-answer-any-type',
       'hello-refused-open',
+      'hello-refused-without-frame',
     ],
     needs: [],
     durationHintMs: 3_000,
@@ -144,8 +145,8 @@ export const rows: readonly Requirement[] = [
         });
         if (bad.closed === null) fail(`${what} was refused, but the connection stayed: ${bad.detail}`);
         const allowed = version ? [4400, 4426] : 'node_id' in changes ? [4400, 4401] : [4400];
-        if (bad.closed.how === 'close' && !allowed.includes(bad.closed.code))
-          fail(`${what} was closed ${bad.closed.code}, expected ${allowed.join(' or ')}`, bad);
+        if (!endsWith(bad.closed, allowed))
+          fail(`${what} ended by ${saidOf(bad.closed)}, expected close ${allowed.join(' or ')}`, bad);
       }
       const figures = `${malformedHellos.length} hellos were refused and closed, a good one accepted after each`;
       const { abilities } = bench.target;

@@ -81,6 +81,16 @@ export const mutants: readonly Mutant[] = [
     note: 'takes a hello of an unknown connection_type',
   },
   {
+    id: 'hello-refused-without-frame',
+    kills: ['HSK-02'],
+    file: 'node/shell/connection.ts',
+    find: '      webSocket.close(code, reason);\n',
+    replace: `      if (reason === 'MALFORMED') socket.end();
+      else webSocket.close(code, reason);\n`,
+    note: 'ends a connection with a malformed hello without a close frame',
+    mayBreak: ['HSK-*', 'SIG-*', 'ENV-*', 'LIF-*', 'CAN-*'],
+  },
+  {
     id: 'hello-refused-open',
     kills: ['HSK-02'],
     file: 'node/core/inbound.ts',
