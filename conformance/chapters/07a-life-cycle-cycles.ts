@@ -1,6 +1,7 @@
 /** § 7.1 Connection life cycle, in numbers: connections that come and go leave nothing behind, and the end of a node is orderly. */
 
 import { readdirSync } from 'node:fs';
+import { membersOf } from '../../harness/os-process.ts';
 import { credentialsOf } from '../../harness/wire/puppet.ts';
 import { openTcp, openTls } from '../../harness/wire/transport.ts';
 import type { Bench } from '../bench.ts';
@@ -41,15 +42,21 @@ async function plainTcp(_: Puppet, node: NodeUnderTest): Promise<void> {
   tcp.on('error', () => {}).destroy();
 }
 
-/** Open descriptors of the node's process, where we can see them. */
+/** Open descriptors of the node, where we can see them: of all its processes, for what we started may be a shell around it. */
 function descriptors(node: NodeUnderTest): number | null {
   const pid = node.control?.pid ?? null;
   if (pid === null) return null;
-  try {
-    return readdirSync(`/proc/${pid}/fd`).length;
-  } catch {
-    return null;
-  }
+  const members = [...membersOf(pid).keys()];
+  const open = members.map((member) => {
+    try {
+      return readdirSync(`/proc/${member}/fd`).length;
+    } catch {
+      return null;
+    }
+  });
+  // One that has just ended holds none.
+  const seen = open.filter((count) => count !== null);
+  return seen.length === 0 ? null : seen.reduce((sum, count) => sum + count, 0);
 }
 
 async function comeAndGo(
