@@ -91,6 +91,14 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['HSK-*', 'SIG-*', 'ENV-*', 'LIF-*', 'CAN-*'],
   },
   {
+    id: 'hello-version-null-mismatch',
+    kills: ['HSK-02'],
+    file: 'node/core/handshake.ts',
+    find: "  if (version === undefined || version === null) return refuse('MALFORMED', 'payload.version');\n",
+    replace: '',
+    note: 'takes a hello without a version for one of another version',
+  },
+  {
     id: 'hello-refused-open',
     kills: ['HSK-02'],
     file: 'node/core/inbound.ts',
