@@ -1,7 +1,7 @@
 /** § 7.3 Heartbeat: sent to whom and how often, and what silence means. */
 
 import type { Connection } from '../../harness/wire/connection.ts';
-import { announce, heartbeat, itemRequest } from '../../harness/wire/gossip.ts';
+import { heartbeat, itemRequest } from '../../harness/wire/gossip.ts';
 import { commitOfSize } from '../../harness/wire/items.ts';
 import { readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
@@ -9,6 +9,7 @@ import type { Bench } from '../bench.ts';
 import { accepted, endsWith, saidOf, stillServed } from '../expect.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
+import { gossipReachesAll } from './07a-life-cycle.ts';
 
 const isHeartbeat = (message: Message): boolean =>
   message.type === 'gossip' && message.payload?.gossip_type === 'heartbeat';
@@ -27,28 +28,6 @@ const isOdd = (gap: number): boolean => gap < 26_500 || gap > 33_500;
 function isPunctual(connection: Connection): boolean {
   const gaps = gapsOf(connection);
   return gaps.length >= 2 && !gaps.some(isOdd);
-}
-
-/** Every gossip sent by `source` must reach all of `watchers` (no more of them than the fan-out). */
-async function reachesAll(
-  bench: Bench,
-  source: Joined,
-  watchers: readonly Joined[],
-  count: number,
-): Promise<void> {
-  for (let i = 0; i < count; i += 1) {
-    const gossip = announce(source.puppet.identity.nodeId, [], { topic: 'news' });
-    source.send('gossip', gossip);
-    for (const watcher of watchers) {
-      const copy = await watcher.maybe((message) => message.payload?.gossip_id === gossip.gossip_id, 5_000);
-      if (copy === null) {
-        late(
-          `gossip ${i + 1} of ${count} did not reach ${watcher.label}, though only ${watchers.length} peers are left to choose from`,
-        );
-      }
-    }
-  }
-  bench.note(`${count} gossips reached all ${watchers.length} peers`);
 }
 
 export const rows: readonly Requirement[] = [
@@ -132,7 +111,7 @@ export const rows: readonly Requirement[] = [
       // The end of a TCP connection is an event, not a message: give it a moment, then a fence.
       await bench.sleep(300, 'the reset reaches the node');
       await source.fence();
-      await reachesAll(bench, source, rest, 15);
+      await gossipReachesAll(source, rest, 15);
       const back = await puppets[0]!.peer(node);
       await stillServed(back);
       return pass(
