@@ -10,10 +10,8 @@ import type { SecureContext } from 'node:tls';
 import type { Instance, InstanceHooks, InstanceSpec } from '../harness/engines/instance.ts';
 import { hostAndPort, probeContext } from '../harness/engines/probe.ts';
 import type { Run } from '../harness/run-record.ts';
-
 import { eachInTurn, toTheirEnd } from '../harness/side-by-side.ts';
 import { UsageError } from '../harness/usage-error.ts';
-
 import { type Authority, createAuthority } from '../harness/wire/authority.ts';
 import { identityFrom } from '../harness/wire/identity.ts';
 import { boundedStarts } from './bounded.ts';
@@ -317,7 +315,11 @@ function controlOf(instance: Instance): NodeControl {
     },
     kill: async () => void (await instance.kill()),
     terminate: async (withinMs) => {
-      const receipt = await instance.terminate(withinMs).catch((error: Error) => late(error.message));
+      const receipt = await instance.terminate(withinMs).catch((error: Error) => {
+        // Whatever else is thrown is trouble of the engine.
+        if (!/ did not end within /.test(error.message)) throw error;
+        return late(error.message);
+      });
       const { exitCode, exitSignal, afterMs } = receipt.evidence as {
         exitCode: number | null;
         exitSignal: string | null;
