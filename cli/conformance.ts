@@ -148,7 +148,10 @@ function freshSeed(): number {
 
 async function openTarget(values: Flags, seed: number): Promise<Target> {
   const { address, ca, command, image } = values;
-  if (address !== undefined) return openAddressTarget({ address, caDir: ca!, seed });
+  if (address !== undefined) {
+    const flags = `--address ${shellQuoted(address)} --ca ${shellQuoted(ca!)}`;
+    return openAddressTarget({ address, caDir: ca!, flags, seed });
+  }
   if (image !== undefined || values.engine === 'docker') {
     const { openImageTarget } = await import('../conformance/target-image.ts');
     if (image !== undefined)

@@ -29,16 +29,18 @@ export interface BaselineProblem {
 const broken = new Set(['fail', 'warn', 'untestable']);
 
 /**
- * Stable for one way of failing: verdict and sentence without what differs from run to run (numbers, ids, hashes, addresses).
- * 12 hex digits.
+ * Stable for one way of failing: verdict and sentence without what differs from run to run (numbers, ids, hashes, addresses, keys,
+ * what else came on a connection). 12 hex digits.
  */
 export function fingerprintOf(id: string, outcome: Outcome): string | null {
   if (!broken.has(outcome.verdict)) return null;
   const sentence = outcome.because
     .split('\n', 1)[0]!
+    .replace(/; last came: .*/, '')
     .replace(/\b(?:node|rule|agent)_[0-9A-Za-z_-]+/g, '$id')
     .replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/g, '$uuid')
     .replace(/\b[0-9a-f]{12,}\b/g, '$hex')
+    .replace(/[A-Za-z0-9+/]{40,}={0,2}/g, '$base64')
     .replace(/\d+(?:[.,:]\d+)*/g, '#')
     .toLowerCase();
   return createHash('sha256').update(`${id}\n${outcome.verdict}\n${sentence}`).digest('hex').slice(0, 12);

@@ -21,6 +21,11 @@ import { createWaits, type Waits } from './waits.ts';
 export interface RunContext {
   readonly target: Target;
   readonly seed: number;
+  /**
+   * How often the row was judged before in this run. Puppets, ids and the mark are others each time: a node that lives on remembers
+   * those of the last. What the row draws stays.
+   */
+  readonly hearing: number;
   /** `--thorough`: rows that can take the sizes and waits which their requirements name do. */
   readonly thorough: boolean;
   readonly host: HostWatch;
@@ -54,8 +59,6 @@ export interface Bench {
   nodes(count: number, options?: (index: number) => NodeOptions): Promise<NodeUnderTest[]>;
   /** A node that should refuse its configuration; null if it still runs after `withinMs` (default 10 000). */
   startAndExit(options: NodeOptions, withinMs?: number): Promise<FailedStart | null>;
-  /** From here on this node may end without the row failing for it. */
-  expectEnd(node: NodeUnderTest): void;
   /** An identity of the network's CA that dials and listens. One name, one identity, one key per row and seed. */
   puppet(name: string, options?: PuppetOptions): Promise<Puppet>;
   puppets(count: number, prefix?: string, options?: PuppetOptions): Promise<Puppet[]>;
@@ -97,7 +100,6 @@ interface State {
   readonly waits: Waits;
   readonly abort: AbortController;
   readonly cleanups: (() => unknown)[];
-  readonly forgiven: Set<string>;
   readonly puppets: Map<string, Promise<Puppet>>;
   readonly crash: (outcome: Outcome) => void;
   step: string;
@@ -129,7 +131,6 @@ export function openBench(row: Requirement, context: RunContext, alone: boolean)
     waits: createWaits(),
     abort,
     cleanups: [],
-    forgiven: new Set(),
     puppets: new Map(),
     crash,
     step: 'beginning',
@@ -159,7 +160,7 @@ export function openBench(row: Requirement, context: RunContext, alone: boolean)
 function benchOf(state: State): Bench {
   const { row, context } = state;
   const random = rng(context.seed, 'conformance', row.id);
-  const ids = rng(context.seed, 'conformance', row.id, 'uuid');
+  const ids = rng(context.seed, 'conformance', nameOf(state), 'uuid');
   const bench: Bench = {
     row,
     seed: context.seed,
@@ -167,7 +168,7 @@ function benchOf(state: State): Bench {
     random,
     target: context.target,
     watch: context.watch,
-    mark: markOf(context, row),
+    mark: markOf(state),
     signal: state.abort.signal,
     uuid: () => seededUuid(ids),
     shared: () => shared(state),
@@ -176,7 +177,6 @@ function benchOf(state: State): Bench {
       Promise.all(Array.from({ length: count }, (_, index) => own(state, options(index)))),
     startAndExit: (options, withinMs = 10_000) =>
       queued(state, () => context.target.startAndExit(row.id, options, withinMs)),
-    expectEnd: (node) => void state.forgiven.add(node.name),
     puppet: (name, options = {}) => puppet(state, name, options),
     puppets: (count, prefix = 'puppet', options = {}) =>
       Promise.all(Array.from({ length: count }, (_, i) => puppet(state, `${prefix}-${i + 1}`, options))),
@@ -240,8 +240,14 @@ function refuseMixing(state: State, wanted: 'shared' | 'own'): void {
   state.holds = wanted;
 }
 
-function markOf({ target, seed }: RunContext, row: Requirement): string {
-  return target.salt === '' ? '' : sha256(`${target.salt}/${seed}/${row.id}`).slice(0, 16);
+function markOf(state: State): string {
+  const { target, seed } = state.context;
+  return target.salt === '' ? '' : sha256(`${target.salt}/${seed}/${nameOf(state)}`).slice(0, 16);
+}
+
+/** Of the row in this hearing: the first of them is named as the row, so that a replay meets the same. */
+function nameOf({ row, context }: State): string {
+  return context.hearing === 0 ? row.id : `${row.id} again ${context.hearing}`;
 }
 
 async function lease(
@@ -269,17 +275,16 @@ async function lease(
 
 function onCrash(state: State, crash: Crash, isShared: boolean): void {
   note(state, `${crash.node} ${crash.how}\n${crash.logTail.join('\n')}`);
-  if (state.forgiven.has(crash.node)) return;
   if (isShared) state.sharedCrash = crash;
   const because = `${crash.node} ended by itself while ${state.step}: ${crash.how}`;
-  state.crash({ verdict: 'fail', because, evidence: [...crash.logTail] });
+  state.crash({ verdict: 'fail', because, evidence: [...crash.logTail], isCrash: true });
 }
 
 function puppet(state: State, name: string, options: PuppetOptions): Promise<Puppet> {
   const known = state.puppets.get(name);
   if (known !== undefined) return known;
   const made = createPuppet(name, options, {
-    seed: `${state.context.seed}/${state.row.id}`,
+    seed: `${state.context.seed}/${nameOf(state)}`,
     target: state.context.target,
     startedAt: state.startedAt,
     watch: state.context.watch,

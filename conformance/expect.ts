@@ -27,6 +27,8 @@ export interface Attempt {
   detail: string;
   /** No answer, though what was sent behind it was answered: no matter of time. */
   passedOver?: boolean;
+  /** Neither taken nor refused: no answer and no end within the bound. */
+  isOpen?: boolean;
 }
 
 /**
@@ -61,6 +63,8 @@ export async function refusedWithTwin(
     throw new Judged({ verdict: 'inconclusive', because, evidence: [{ bad, twin }], timing });
   }
   const codes = code === undefined ? null : [code].flat();
+  // Silence is no refusal, whatever else will do as one.
+  if (bad.isOpen === true && codes === null) late(`${what} was not refused: ${bad.detail}`, { bad });
   if (codes !== null && bad.code !== null && !codes.includes(bad.code))
     fail(`${what} was refused with ${bad.code}, expected ${codes.join(' or ')}`, { bad });
   // An error before a close may be lost to a reset; where the connection stays, "the first failure is reported" (§3.2).
@@ -112,28 +116,37 @@ function describe(answer: Message | null, closed: Closed | null, withinMs: numbe
   return parts.join(', ');
 }
 
+/** Longer than `handshake_timeout_s`, after which a node drops what it has not taken. */
+const untilDroppedMs = 8_000;
+
 /**
- * Dials and shakes hands; any way of not getting to CONNECTED is a refusal. An accepted connection is closed again (a node allows
- * four short-lived ones per peer) unless `keepOpen`.
+ * Dials and shakes hands; any way of not getting to CONNECTED is a refusal, but for silence (`isOpen`). An accepted connection is
+ * closed again (a node allows four short-lived ones per peer) unless `keepOpen`. `connection` is no part of what an attempt shows as
+ * evidence: its puppet holds a private key, and the book of the whole run.
  */
 export async function tryHandshake(
   puppet: Puppet,
   node: NodeUnderTest | string,
   options: DialOptions & HandshakeOptions & { keepOpen?: boolean } = {},
 ): Promise<Attempt & { connection: Connection | null }> {
-  const connection = await puppet.dial(node, options);
-  if (connection.kind === 'refused') {
-    const detail = `refused at ${connection.stage}: ${connection.detail}`;
-    return { accepted: false, code: null, closed: null, detail, connection: null };
+  const bounded = { withinMs: untilDroppedMs, ...options };
+  const dialled = await puppet.dial(node, bounded);
+  if (dialled.kind === 'refused') {
+    const detail = `refused at ${dialled.stage}: ${dialled.detail}`;
+    const isOpen = dialled.timedOut === true;
+    return { accepted: false, code: null, closed: null, detail, isOpen, connection: null };
   }
-  const outcome = await handshake(connection, options);
-  if (outcome.kind === 'connected' && options.keepOpen !== true) await connection.close();
-  return {
+  const outcome = await handshake(dialled, bounded);
+  if (outcome.kind === 'connected' && options.keepOpen !== true) await dialled.close();
+  const attempt = {
     accepted: outcome.kind === 'connected',
     code: outcome.kind === 'refused' ? (outcome.error?.errorCode ?? null) : null,
     closed: outcome.kind === 'refused' ? outcome.closed : null,
     detail: describeOutcome(outcome),
-    connection,
+    isOpen: (outcome.kind === 'silent' || outcome.kind === 'incomplete') && dialled.ended === null,
+  };
+  return Object.defineProperty(attempt, 'connection', { value: dialled }) as typeof attempt & {
+    connection: Connection;
   };
 }
 
@@ -145,6 +158,11 @@ export function endsWith(closed: Closed | null, codes: readonly number[], resetC
   if (closed === null) return false;
   if (closed.how === 'reset') return resetCounts;
   return closed.how === 'close' && codes.includes(closed.code);
+}
+
+/** How a connection ended, in words. */
+export function saidOf({ how, code, reason }: Closed): string {
+  return `${how} ${code} ${reason}`.trim();
 }
 
 /**

@@ -72,5 +72,5 @@ function leftOpen({ result }: JudgedRow): boolean {
 /** What was to be heard again and could not be is held against nobody: chance or the host may have made the first hearing. */
 function unheard(first: JudgedRow, withinMs: number): JudgedRow {
   const because = `${first.result.because} (no second hearing: the ${withinMs / 1000} s for those were over)`;
-  return { ...first, result: { ...first.result, verdict: 'inconclusive', because } };
+  return { ...first, result: { ...first.result, verdict: 'inconclusive', because, fingerprint: null } };
 }

@@ -13,7 +13,7 @@ import type { Bench } from './bench.ts';
 import { answerTo, refusedWithTwin, tryHandshake } from './expect.ts';
 import { attempt, probe, probeEnvelope } from './probe.ts';
 import type { Puppet } from './puppet.ts';
-import { inconclusive } from './requirement.ts';
+import { late, untestable } from './requirement.ts';
 import type { NodeUnderTest } from './target.ts';
 
 interface Fault {
@@ -226,7 +226,12 @@ export async function reportedFirst(
   const steady = await puppet.join(node);
   const used = probeEnvelope(steady);
   const taken = await attempt(steady, used);
-  if (!taken.accepted) inconclusive(`a message without any fault was refused: ${taken.detail}`);
+  if (!taken.accepted) {
+    // No word at all may be the host's fault; a refusal is the node's.
+    const isSilent = taken.code === null && taken.closed === null && taken.passedOver !== true;
+    if (isSilent) late(`a message without any fault was not answered: ${taken.detail}`);
+    untestable(`a message without any fault was refused: ${taken.detail}`);
+  }
   for (const pair of pairs) {
     const [first, second] = pair.map((name) => faults[name]) as [Fault, Fault];
     const isEarly = kind.opens === true || pair.includes('early');

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import type { Connection } from '../harness/wire/connection.ts';
 import { type PeerEntry, type peerExchange, peerRequest } from '../harness/wire/gossip.ts';
+import { sha256 } from '../harness/wire/identity.ts';
 import { type Listener, listenTcp, type TcpListener } from '../harness/wire/listener.ts';
 import type { Message } from '../harness/wire/message.ts';
 import { splitAddress } from '../harness/wire/transport.ts';
@@ -128,6 +129,5 @@ export async function silent(
 
 /** The id of a node that does not exist. */
 export function madeUp(bench: Bench): string {
-  const digits = Array.from({ length: 40 }, () => bench.random.below(16).toString(16));
-  return `node_${digits.join('')}`;
+  return `node_${sha256(bench.uuid()).slice(0, 40)}`;
 }

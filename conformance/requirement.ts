@@ -44,7 +44,7 @@ export interface Requirement {
   durationHintMs: number;
   /** Processors kept busy while it runs, 0 for a row that waits. Default 0.25. From 1 on it runs apart from other busy rows. */
   cpu?: number;
-  /** Default: durationHintMs · 1.5 + 15 000. A row that is not through by then fails with the step it waited in. */
+  /** Default: 2 · durationHintMs + 40 000. A row that is not through by then fails with the step it waited in. */
   limitMs?: number;
   /**
    * What the row costs with `--thorough`, where it takes the sizes and waits that the requirement names (`bench.thorough`) and
@@ -86,6 +86,8 @@ export interface Outcome {
   evidence: readonly unknown[];
   /** The failure is that something came too late or not in time: on an overloaded host it is inconclusive. */
   timing?: boolean;
+  /** The failure is that the node ended by itself. */
+  isCrash?: boolean;
 }
 
 /** One row's outcome as it goes into the reports. */

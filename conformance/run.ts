@@ -75,6 +75,7 @@ export async function runConformance(
   const context: RunContext = {
     target,
     seed: options.seed,
+    hearing: 0,
     thorough: options.thorough,
     host,
     watch: createWatch(),
@@ -205,9 +206,12 @@ export function judgeRows(
   options: JudgeOptions = {},
 ): ReadonlyMap<string, Promise<JudgedRow>> {
   const { progress = createProgress(rows.length), onJudged = () => {} } = options;
+  const hearings = new Map<string, number>();
   const hear = async (row: Requirement, heardIn: RunContext, alone = false): Promise<JudgedRow> => {
     progress.underWay.set(row.id, performance.now());
-    const judged = await judgeRow(row, heardIn, alone);
+    const hearing = hearings.get(row.id) ?? 0;
+    hearings.set(row.id, hearing + 1);
+    const judged = await judgeRow(row, { ...heardIn, hearing }, alone);
     progress.underWay.delete(row.id);
     return judged;
   };
@@ -232,7 +236,13 @@ export function judgeRows(
   const again = secondHearing(
     settled,
     options.hearAgain ?? { failures: rows.length > 1, withinMs: hearAgainMs },
-    (row, over) => hear(row, { ...context, ended: eitherOf(context.ended, over) }),
+    // A shared node would remember what the first hearing told it.
+    (row, over) =>
+      hear(
+        row,
+        { ...context, ended: eitherOf(context.ended, over) },
+        context.target.abilities.has('instances'),
+      ),
   );
   // A monitor's row is not judged before every other row has drawn out of the node what it could.
   return new Map(
@@ -282,10 +292,12 @@ function withWitnesses(row: Requirement, judged: JudgedRow, context: RunContext)
   return { ...judged, result, transcript: [...judged.transcript, ...transcript] };
 }
 
-/** Crashes of shared nodes that no row could be blamed for when run alone still count against the node. */
+/** Crashes that no row was blamed for, such as those of shared nodes when run alone, still count against the node. */
 function unexplained(crashes: readonly Crash[], results: readonly Result[]): Crash[] {
-  const broken = new Set(results.filter((r) => r.verdict !== 'pass').map((result) => result.id));
-  return crashes.filter((crash) => !crash.rows.some((id) => broken.has(id)));
+  const explains = ({ verdict, isCrash }: Result): boolean =>
+    verdict === 'fail' || verdict === 'untestable' || (verdict === 'warn' && isCrash === true);
+  const blamed = new Set(results.filter(explains).map((result) => result.id));
+  return crashes.filter((crash) => !crash.rows.some((id) => blamed.has(id)));
 }
 
 /** Name → text, what matters most first. `kept`: the transcripts that have files of their own. */

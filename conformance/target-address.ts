@@ -24,6 +24,8 @@ export interface AddressTarget {
   address: string;
   /** Folder with `ca.crt` and `ca.key`, so that puppets can have identities of the node's network. */
   caDir: string;
+  /** That name it on the command line, shell-quoted. */
+  flags: string;
   seed: number;
 }
 
@@ -41,7 +43,7 @@ export async function openAddressTarget(options: AddressTarget): Promise<Target>
   const stranger = await createPuppet(authority, { name: 'gravestone' });
   return {
     description: options.address,
-    flags: `--address ${options.address} --ca ${options.caDir}`,
+    flags: options.flags,
     abilities: new Set(['dial-back']),
     salt: `${Date.now()}`,
     authority,

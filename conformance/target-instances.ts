@@ -11,10 +11,11 @@ import type { Instance, InstanceHooks, InstanceSpec } from '../harness/engines/i
 import { hostAndPort, probeContext } from '../harness/engines/probe.ts';
 import type { Run } from '../harness/run-record.ts';
 import { eachInTurn, toTheirEnd } from '../harness/side-by-side.ts';
+import { UsageError } from '../harness/usage-error.ts';
 import { type Authority, createAuthority } from '../harness/wire/authority.ts';
 import { identityFrom } from '../harness/wire/identity.ts';
 import { boundedStarts } from './bounded.ts';
-import type { Need } from './requirement.ts';
+import { fail, late, type Need } from './requirement.ts';
 import type { Crash } from './summary.ts';
 import type { FailedStart, Lease, NodeControl, NodeOptions, NodeUnderTest, Target, Ways } from './target.ts';
 
@@ -314,7 +315,11 @@ function controlOf(instance: Instance): NodeControl {
     },
     kill: async () => void (await instance.kill()),
     terminate: async (withinMs) => {
-      const receipt = await instance.terminate(withinMs);
+      const receipt = await instance.terminate(withinMs).catch((error: Error) => {
+        // Whatever else is thrown is trouble of the engine.
+        if (!/ did not end within /.test(error.message)) throw error;
+        return late(error.message);
+      });
       const { exitCode, exitSignal, afterMs } = receipt.evidence as {
         exitCode: number | null;
         exitSignal: string | null;
@@ -324,9 +329,15 @@ function controlOf(instance: Instance): NodeControl {
     },
     pause: async () => void (await instance.pause()),
     resume: async () => void (await instance.resume()),
+    // A node that cannot be started again is no defect of the suite.
     start: async () => {
-      await instance.start();
-      await instance.ready();
+      try {
+        await instance.start();
+        await instance.ready();
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+        fail(`the node does not start again: ${error.message}`);
+      }
     },
     wipe: async () => void (await instance.wipe()),
   };

@@ -156,7 +156,7 @@ describe('npm run conformance', function () {
     writeFileSync(join(ca, 'ca.crt'), certificatePem);
     const refusal = (key: string): Promise<string> => {
       writeFileSync(join(ca, 'ca.key'), key);
-      return openAddressTarget({ address: '127.0.0.1:9', caDir: ca, seed: 1 }).then(
+      return openAddressTarget({ address: '127.0.0.1:9', caDir: ca, flags: '', seed: 1 }).then(
         () => 'opened',
         (error: Error) => `${error.name}: ${error.message}`,
       );

@@ -8,6 +8,7 @@ import { accepted } from '../expect.ts';
 import type { Joined } from '../puppet.ts';
 import { late, pass, type Requirement } from '../requirement.ts';
 import { fill, heldOf, reached, rootOf, standingOn } from '../states.ts';
+import { quantile } from '../statistics.ts';
 import type { NodeUnderTest } from '../target.ts';
 
 export const rows: readonly Requirement[] = [
@@ -194,6 +195,4 @@ async function timed(what: () => Promise<unknown>): Promise<number> {
   return Math.round(performance.now() - since);
 }
 
-function p95(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.ceil(values.length * 0.95) - 1] ?? 0;
-}
+const p95 = (values: readonly number[]): number => quantile(values, 0.95);

@@ -13,14 +13,18 @@ import {
 } from '../../harness/wire/gossip.ts';
 import { sendHello } from '../../harness/wire/handshake.ts';
 import type { JsonObject } from '../../harness/wire/json.ts';
+import type { Listener } from '../../harness/wire/listener.ts';
 import type { Bench } from '../bench.ts';
 import { accepted, closedWith, served } from '../expect.ts';
 import type { Puppet } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
 
-/** What a hasty dialer says in place of a hello. The value is what it looks like, fresh for every use. */
-function hastyMessages(puppet: Puppet): readonly [what: string, send: (connection: Connection) => string][] {
+/** What a hasty dialer says in place of a hello; its peer list names the trap. The value is what it looks like, fresh for every use. */
+function hastyMessages(
+  puppet: Puppet,
+  trap: Puppet,
+): readonly [what: string, send: (connection: Connection) => string][] {
   const { nodeId } = puppet;
   const root = '0'.repeat(64);
   const plain = (type: string, payload: () => JsonObject): [string, (c: Connection) => string] => [
@@ -32,6 +36,7 @@ function hastyMessages(puppet: Puppet): readonly [what: string, send: (connectio
     plain('sync_digest', () => digestRequest(root, 0)),
     plain('state_sync', () => stateSyncRequest(null)),
     plain('peer_request', () => peerRequest(nodeId)),
+    plain('peer_exchange', () => peerExchange([trap.entry])),
     plain('state_summary', () => stateSummary(root, 0)),
     plain('response', () => ({ request_id: 'nobody asked', status: 'accepted' })),
     ['a heartbeat', (connection) => connection.send('gossip', heartbeat(nodeId))],
@@ -57,6 +62,20 @@ async function closedForHaste(
   if (said.length > 0) fail(`${what} before the hello was answered with ${said[0]!.type}`, said[0]!.text);
   const wrong = connection.received.find((message) => message.errorCode !== code);
   if (wrong !== undefined) fail(`${what} before the hello got ${wrong.errorCode}, not ${code}`);
+}
+
+/** A list that comes when it may makes the node dial; by then it would have dialled whom it learned of before. */
+async function noneDialled(bench: Bench, node: NodeUnderTest, trap: Listener): Promise<void> {
+  // Another node may have all the peers that it wants.
+  if (bench.target.abilities.has('start')) {
+    bench.step('a list of peers after the hello');
+    const [orderly, listed] = await bench.puppets(2, 'orderly');
+    const listener = await listed!.listen();
+    await orderly!.peer(node, { capabilities: [], peers: [listed!.entry] });
+    await listener.next(20_000);
+  }
+  if (trap.attempts.length > 0)
+    fail('the node dialled an address from a list that a dialer sent before its hello');
 }
 
 /** The dialler's side: what an acceptor sends before its hello has no effect, and the node sends only its hello. */
@@ -107,6 +126,7 @@ export const rows: readonly Requirement[] = [
       'before-hello-open',
       'before-hello-garbage-open',
       'before-hello-learns',
+      'before-hello-dialer-listed',
       'before-hello-caches',
       'dialer-summary-first',
     ],
@@ -118,7 +138,9 @@ export const rows: readonly Requirement[] = [
       const watchers = await Promise.all(
         (await bench.puppets(3, 'watcher')).map((puppet) => puppet.peer(node, { capabilities: ['gossip'] })),
       );
-      const messages = hastyMessages(hasty);
+      const trap = await bench.puppet('trap');
+      const trapListener = await trap.listen();
+      const messages = hastyMessages(hasty, trap);
       for (const [what, send] of messages) {
         bench.step(`${what} before the hello`);
         await closedForHaste(hasty, node, what, send);
@@ -141,6 +163,7 @@ export const rows: readonly Requirement[] = [
       for (const watcher of watchers)
         if ((await watcher.maybe((m) => m.payload?.gossip_id === gossip.gossip_id, 5_000)) === null)
           late('a gossip is not forwarded: it was remembered from before the hello');
+      await noneDialled(bench, node, trapListener);
       if (bench.target.abilities.has('start')) await acceptorInHaste(bench);
       return pass(`${messages.length + 4} messages before the hello closed with 4400 and had no effect`);
     },

@@ -8,6 +8,7 @@ import type { Json } from '../../harness/wire/json.ts';
 import type { Bench } from '../bench.ts';
 import { type Attempt, answerTo, closedWith, refusedWithTwin, stillServed, tryHandshake } from '../expect.ts';
 import { helloKind, pairsBeforeHello, pairsOf, pairsOfHello, reportedFirst } from '../order.ts';
+import { askForPeers } from '../peer-lists.ts';
 import { capabilities } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
 import type { NodeUnderTest } from '../target.ts';
@@ -145,33 +146,45 @@ export const rows: readonly Requirement[] = [
     section: '7.2',
     role: 's',
     quote: 'A second hello is `MALFORMED`.',
-    reading: 'A second hello changes nothing and is MALFORMED; the connection and its identity stay.',
-    mutants: ['second-hello-taken'],
+    reading:
+      'A second hello is MALFORMED and changes nothing: not what the connection is for, what the peer can do, who it is or where it listens.',
+    mutants: [
+      'second-hello-taken',
+      'second-hello-makes-peer',
+      'second-hello-address-taken',
+      'second-hello-node-id-taken',
+    ],
     needs: [],
-    durationHintMs: 1_500,
+    durationHintMs: 2_000,
     test: async (bench) => {
-      const node = await bench.shared();
+      const node = await bench.node();
       const [puppet, other] = await bench.puppets(2);
+      // Whoever dialled them would find them: who is not there leaves the lists again.
+      const listeners = await Promise.all([puppet!.listen(), other!.listen()]);
       const connection = await puppet!.join(node);
       const second = await answerTo(connection, sendHello(connection, 'sync'));
-      if (second.accepted || (second.code !== 'MALFORMED' && second.code !== null))
-        fail(`a second hello was answered ${second.detail}, expected MALFORMED`, second);
-      if (second.code === null) late(`a second hello got no MALFORMED: ${second.detail}`, second);
+      malformed('a second hello', second);
+      const address = puppet!.address;
+      const promoting = sendHello(connection, 'persistent', { capabilities, address });
+      malformed(
+        'a second hello of another type, with capabilities and an address',
+        await answerTo(connection, promoting),
+      );
       await stillServed(connection);
-      sendHello(connection, 'persistent', { capabilities, changes: { node_id: other!.nodeId } });
-      const refused = await connection.next((message) => message.type === 'error');
+      const stranger = await puppet!.join(node);
+      sendHello(stranger, 'sync', { changes: { node_id: other!.nodeId, address: other!.address } });
+      const refused = await stranger.next((message) => message.type === 'error');
       if (!['MALFORMED', 'IDENTITY_MISMATCH'].includes(String(refused.errorCode)))
         fail(`a hello under another node_id was answered ${refused.errorCode}`);
+      await noPeer(bench, node, connection);
       const witness = await (await bench.puppet('witness')).join(node);
-      const list = await witness.request('peer_request', {
-        node_id: witness.puppet.identity.nodeId,
-        capabilities: [],
-      });
-      const listed = (list.payload?.peers ?? []).some(
-        (peer: { node_id: string }) => peer.node_id === other!.nodeId,
-      );
-      if (listed) fail('the node lists a peer that only a second hello claimed to be');
-      return pass('a second hello was MALFORMED and had no effect');
+      const peers = await askForPeers(witness);
+      for (const { nodeId, address } of [puppet!, other!])
+        if (peers.some((peer) => peer.node_id === nodeId || peer.address === address))
+          fail('the node lists what only a second hello said', peers);
+      if (listeners.some(({ attempts }) => attempts.length > 0))
+        fail('the node dialled an address that only a second hello named');
+      return pass('three second hellos were refused and had no effect');
     },
   },
   {
@@ -245,6 +258,28 @@ export const rows: readonly Requirement[] = [
     },
   },
 ];
+
+function malformed(what: string, attempt: Attempt): void {
+  if (attempt.accepted || (attempt.code !== 'MALFORMED' && attempt.code !== null))
+    fail(`${what} was answered ${attempt.detail}, expected MALFORMED`, attempt);
+  if (attempt.passedOver === true)
+    fail(`${what} got no MALFORMED, but what came behind it was answered`, attempt);
+  if (attempt.code === null) late(`${what} got no MALFORMED: ${attempt.detail}`, attempt);
+}
+
+/** What goes to every peer with gossip, there being one other, does not come over this connection. */
+async function noPeer(bench: Bench, node: NodeUnderTest, connection: Connection): Promise<void> {
+  const peer = await (await bench.puppet('peer')).peer(node, { capabilities: ['gossip'] });
+  const source = await (await bench.puppet('source')).join(node);
+  for (let i = 0; i < 3; i += 1) {
+    const gossip = announce(source.puppet.identity.nodeId, [], { topic: 'news' });
+    source.send('gossip', gossip);
+    await peer.next((message) => message.payload?.gossip_id === gossip.gossip_id);
+  }
+  await connection.fence();
+  if (connection.seen('gossip:announce').length > 0)
+    fail('a connection that a second hello called persistent gets gossip, as that of a peer');
+}
 
 /** The node is told of a listening puppet and dials it: how long after the upgrade its hello comes. */
 async function ownHello(bench: Bench, node: NodeUnderTest): Promise<number> {

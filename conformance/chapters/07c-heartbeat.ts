@@ -1,14 +1,15 @@
 /** § 7.3 Heartbeat: sent to whom and how often, and what silence means. */
 
 import type { Connection } from '../../harness/wire/connection.ts';
-import { announce, heartbeat, itemRequest } from '../../harness/wire/gossip.ts';
+import { heartbeat, itemRequest } from '../../harness/wire/gossip.ts';
 import { commitOfSize } from '../../harness/wire/items.ts';
 import { readable } from '../../harness/wire/json.ts';
 import type { Message } from '../../harness/wire/message.ts';
 import type { Bench } from '../bench.ts';
-import { accepted, stillServed } from '../expect.ts';
+import { accepted, endsWith, saidOf, stillServed } from '../expect.ts';
 import type { Joined } from '../puppet.ts';
 import { fail, late, pass, type Requirement } from '../requirement.ts';
+import { gossipReachesAll } from './07a-life-cycle.ts';
 
 const isHeartbeat = (message: Message): boolean =>
   message.type === 'gossip' && message.payload?.gossip_type === 'heartbeat';
@@ -27,28 +28,6 @@ const isOdd = (gap: number): boolean => gap < 26_500 || gap > 33_500;
 function isPunctual(connection: Connection): boolean {
   const gaps = gapsOf(connection);
   return gaps.length >= 2 && !gaps.some(isOdd);
-}
-
-/** Every gossip sent by `source` must reach all of `watchers` (no more of them than the fan-out). */
-async function reachesAll(
-  bench: Bench,
-  source: Joined,
-  watchers: readonly Joined[],
-  count: number,
-): Promise<void> {
-  for (let i = 0; i < count; i += 1) {
-    const gossip = announce(source.puppet.identity.nodeId, [], { topic: 'news' });
-    source.send('gossip', gossip);
-    for (const watcher of watchers) {
-      const copy = await watcher.maybe((message) => message.payload?.gossip_id === gossip.gossip_id, 5_000);
-      if (copy === null) {
-        late(
-          `gossip ${i + 1} of ${count} did not reach ${watcher.label}, though only ${watchers.length} peers are left to choose from`,
-        );
-      }
-    }
-  }
-  bench.note(`${count} gossips reached all ${watchers.length} peers`);
 }
 
 export const rows: readonly Requirement[] = [
@@ -132,7 +111,7 @@ export const rows: readonly Requirement[] = [
       // The end of a TCP connection is an event, not a message: give it a moment, then a fence.
       await bench.sleep(300, 'the reset reaches the node');
       await source.fence();
-      await reachesAll(bench, source, rest, 15);
+      await gossipReachesAll(source, rest, 15);
       const back = await puppets[0]!.peer(node);
       await stillServed(back);
       return pass(
@@ -153,6 +132,7 @@ export const rows: readonly Requirement[] = [
       'Profile §4: "Time in which the node itself held the connection back (§9) does not count." The bytes of §9 are those of a peer on all its connections.',
     mutants: [
       'silence-never-ends',
+      'silence-ended-without-frame',
       'silence-thirty-seconds',
       'silence-ended-by-good-only',
       'silence-while-held',
@@ -188,8 +168,7 @@ export const rows: readonly Requirement[] = [
       const afterMs = Math.round(performance.now() - mutedAt);
       if (closed === null) return late(`a peer that was silent for ${afterMs} ms is still connected`);
       if (afterMs < 88_000) fail(`a peer that was silent for ${afterMs} ms was closed, expected 90 s`);
-      if (closed.how === 'close' && closed.code !== 4408)
-        fail(`the dead peer was closed ${closed.code}, expected 4408`);
+      if (!endsWith(closed, [4408])) fail(`the dead peer ended by ${saidOf(closed)}, expected close 4408`);
       // Both may be looked at in one turn of the node: what it then does to the faulty one takes a moment to arrive.
       await faulty.closedWithin(500);
       if (faulty.ended !== null) {

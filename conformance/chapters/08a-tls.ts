@@ -206,6 +206,7 @@ export const rows: readonly Requirement[] = [
     ruling: 'Profile §1, "proves"; §2: "Refusal may be a TLS alert, closing, or HTTP 403 to the upgrade".',
     mutants: [
       'tls-any-certificate',
+      'tls-strangers-unheard',
       'tls-purpose-unchecked',
       'tls-client-usage-enough',
       'tls-expiry-unchecked',
@@ -254,6 +255,7 @@ export const rows: readonly Requirement[] = [
     reading:
       'A certificate that names no agent, two, or one in a wrong form, that is a CA, over another kind of key, or issued by an intermediate is refused, and a sender who is not the agent of its certificate closed 4401; other names do no harm.',
     mutants: [
+      'tls-strangers-unheard',
       'tls-agent-first-of-two',
       'tls-agent-last-of-two',
       'tls-agent-unread',

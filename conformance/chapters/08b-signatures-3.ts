@@ -7,7 +7,7 @@ import type { JsonObject } from '../../harness/wire/json.ts';
 import { accepted, closedWith, query, refusedWithTwin, served, stillServed } from '../expect.ts';
 import { pairsOf, reportedFirst } from '../order.ts';
 import { attempt, heldAfterRelay, mismatch, probe, probeEnvelope } from '../probe.ts';
-import { fail, pass, type Requirement } from '../requirement.ts';
+import { fail, pass, type Requirement, unseen } from '../requirement.ts';
 
 /** Sends `count` bad messages, in turn unreadable and badly signed, and waits until all are answered or the end comes. */
 async function offend(connection: Connection, count: number): Promise<void> {
@@ -94,9 +94,14 @@ export const rows: readonly Requirement[] = [
       for (const one of [first, second]) await stillServed(one);
       bench.step('99 bad messages within 10 s, and one more');
       const worst = await (await bench.puppet('offender')).join(node);
+      const begunAt = performance.now();
       await offend(worst, 99);
       await stillServed(worst);
       await offend(worst, 1);
+      // The first of them may have left the 10 s by then.
+      const tookMs = Math.round(performance.now() - begunAt);
+      if (worst.ended === null && tookMs > 9_000)
+        unseen(`100 bad messages took ${tookMs} ms, too long for 10 s`);
       if (worst.ended === null) fail('after 100 bad messages within 10 s the connection was still served');
       await closedWith(worst, 4400);
       await stillServed(connection);

@@ -23,9 +23,7 @@ async function onSmallDisk(bench: Bench, node: NodeUnderTest): Promise<NodeContr
   const obstacle = mountSmall(control.dataDir, diskBytes);
   if (obstacle !== null) return notApplicable(`no small disk can be made here: ${obstacle}`);
   bench.onClose(() => unmountBelow(control.dataDir));
-  await control
-    .start()
-    .catch((error: Error) => inconclusive(`it does not start on a small disk: ${error.message}`));
+  await control.start().catch((error: Error) => inconclusive(`on a small disk ${error.message}`));
   return control;
 }
 
@@ -123,9 +121,7 @@ async function survives(
   join: () => Promise<Connection>,
 ): Promise<void> {
   await control.kill();
-  await control
-    .start()
-    .catch((error: Error) => fail(`it does not start after a full disk: ${error.message}`));
+  await control.start().catch((error: Error) => fail(`after a full disk ${error.message}`));
   const connection = await join();
   for (const item of held)
     if ((await served(connection, item.hash)) === null)

@@ -24,16 +24,19 @@ const killsWanted = 100;
 const lanes = 4;
 /** A node that takes a second to start, or a busy host, gets fewer; all of them with --thorough. */
 const budgetMs = 9_000;
-const thorough = { durationHintMs: 20_000, limitMs: 400_000, cpu: 1 };
+/** No bound is set on how long a node takes to start: one that needs long gets these all the same. */
+const leastKills = 12;
+const thorough = { durationHintMs: 20_000, limitMs: 900_000, cpu: 1 };
 const quietNode = {
   parameters: { commits_per_minute: 1_000_000, checkpoint_interval_s: 0, anti_entropy_interval_s: 0 },
 };
 
 /** Which of these the node serves, asked for until each has been served or named missing. */
-export async function heldOf(connection: Connection, hashes: Iterable<string>): Promise<Set<string>> {
+async function heldOf(connection: Connection, hashes: Iterable<string>): Promise<Set<string>> {
   const left = new Set(hashes);
   const held = new Set<string>();
   while (left.size > 0) {
+    const before = left.size;
     const asked = [...left].slice(0, 100);
     const answer = await connection.request('gossip', itemRequest(connection.puppet.identity.nodeId, asked), {
       withinMs: 15_000,
@@ -43,13 +46,14 @@ export async function heldOf(connection: Connection, hashes: Iterable<string>): 
     if (named.length + missing.length === 0) fail('a gossip request was not answered', answer.text);
     for (const hash of named) if (left.delete(hash)) held.add(hash);
     for (const hash of missing) left.delete(hash);
+    if (left.size === before)
+      fail('a gossip request was answered about none of the hashes asked', answer.text);
   }
   return held;
 }
 
-/** Starting again is part of what is judged: a node that cannot is no defect of the suite. */
 async function startAgain(control: NodeControl, what: string): Promise<void> {
-  await control.start().catch((error: Error) => fail(`the node does not start ${what}: ${error.message}`));
+  await control.start().catch((error: Error) => fail(`${what} ${error.message}`));
 }
 
 interface Lane {
@@ -99,9 +103,9 @@ async function commitAndKill(bench: Bench, lane: Lane, index: number): Promise<S
   return fresh;
 }
 
-async function runLane(bench: Bench, lane: Lane, until: number): Promise<void> {
+async function runLane(bench: Bench, lane: Lane, goesOn: () => boolean): Promise<void> {
   const control = lane.node.control!;
-  while (lane.kills < killsWanted / lanes && performance.now() < until) {
+  while (lane.kills < killsWanted / lanes && goesOn()) {
     const fresh = await commitAndKill(bench, lane, lane.kills);
     lane.kills += 1;
     await startAgain(control, `after kill -9 number ${lane.kills}`);
@@ -135,7 +139,7 @@ export const rows: readonly Requirement[] = [
     ],
     needs: ['start', 'restart', 'instances'],
     durationHintMs: 12_000,
-    limitMs: 90_000,
+    limitMs: 120_000,
     cpu: 1,
     thorough,
     test: async (bench) => {
@@ -149,7 +153,9 @@ export const rows: readonly Requirement[] = [
         }),
       );
       bench.step('killing and starting again');
-      await Promise.all(all.map((lane) => runLane(bench, lane, until)));
+      const killed = (): number => all.reduce((sum, lane) => sum + lane.kills, 0);
+      const goesOn = (): boolean => performance.now() < until || killed() < leastKills;
+      await Promise.all(all.map((lane) => runLane(bench, lane, goesOn)));
       let acknowledged = 0;
       for (const lane of all) {
         const held = await heldOf(lane.connection, lane.acknowledged);
@@ -158,9 +164,8 @@ export const rows: readonly Requirement[] = [
         if (lost > 0)
           fail(`${lost} of ${lane.acknowledged.size} acknowledged commits were lost by later restarts`);
       }
-      const kills = all.reduce((sum, lane) => sum + lane.kills, 0);
-      if (kills < 12 || acknowledged < kills)
-        late(`only ${kills} kills and ${acknowledged} acknowledged commits in ${budgetMs / 1_000} s`);
+      const kills = killed();
+      if (acknowledged < kills) late(`only ${acknowledged} commits were acknowledged between ${kills} kills`);
       return pass(`${acknowledged} acknowledged commits survived ${kills} kills on ${lanes} instances`);
     },
   },

@@ -238,7 +238,7 @@ async function judgeCommand(
   });
   const host = watchHost(() => target.pids());
   try {
-    const context: RunContext = { target, seed, thorough, host, watch: createWatch(), ended };
+    const context: RunContext = { target, seed, hearing: 0, thorough, host, watch: createWatch(), ended };
     const sized = thorough ? rows.map(thoroughly) : rows;
     const judged = await Promise.all(
       judgeRows(sized, context, { hearAgain: { failures: false, withinMs: hearAgainMs } }).values(),

@@ -30,7 +30,7 @@ async function referenceAt(): Promise<{
   const { node } = await host.own('host', {}, () => {});
   writeFileSync(join(folder, 'ca.crt'), host.authority.certificatePem);
   writeFileSync(join(folder, 'ca.key'), host.authority.keyPem);
-  const target = await openAddressTarget({ address: node.address, caDir: folder, seed: 1 });
+  const target = await openAddressTarget({ address: node.address, caDir: folder, flags: '', seed: 1 });
   const close = async (): Promise<void> => {
     await target.close();
     await host.close();
@@ -144,7 +144,7 @@ describe('an address as target', function () {
   it('refuses what cannot be judged', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'address-'));
     const refusal = (address: string): Promise<string> =>
-      openAddressTarget({ address, caDir: folder, seed: 1 }).then(
+      openAddressTarget({ address, caDir: folder, flags: '', seed: 1 }).then(
         () => 'opened',
         (error: Error) => `${error.name}: ${error.message}`,
       );

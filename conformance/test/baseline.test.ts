@@ -39,6 +39,15 @@ describe('baseline', () => {
     expect(judge([...results, result('GRT-02', 'pass')], problems, []).verdict).to.equal('pass');
   });
 
+  it('knows a failure again by its sentence without what chance put into it', () => {
+    const key = (byte: number, length: number) => Buffer.alloc(length, byte).toString('base64');
+    const sentence = (byte: number, came: string) =>
+      `a>node-1: no answer to query within 5000 ms, {"public_key":"${key(byte, 32)}","signature":"${key(byte, 64)}"}; last came: ${came}`;
+    const of = (because: string) => result('GRT-01', 'fail', because).fingerprint;
+    expect(of(sentence(77, 'sync_digest, gossip'))).to.equal(of(sentence(250, 'nothing')));
+    expect(of(sentence(77, 'gossip'))).to.not.equal(of('a>node-1: no answer to commit within 5000 ms'));
+  });
+
   it('fails on a stale, an expired and a differently failing entry', () => {
     const failing = result('GRT-01', 'fail');
     const problem = (results: Result[], entry: ReturnType<typeof entryFor>): string | undefined =>

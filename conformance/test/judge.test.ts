@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert, expect } from 'chai';
 import { runsRoot } from '../../harness/run-record.ts';
 import type { Bench } from '../bench.ts';
-import { refusedWithTwin } from '../expect.ts';
+import { refusedWithTwin, tryHandshake } from '../expect.ts';
 import { fail, inconclusive, late, pass } from '../requirement.ts';
 import { trivialCommand } from '../self/build.ts';
 import type { Target } from '../target.ts';
@@ -90,6 +92,38 @@ describe('judging', function () {
     expect(because('GFM-07')).to.match(/no nothing within 50 ms/);
   });
 
+  it('shows of what a puppet tried no key of it, and takes silence for no refusal', async () => {
+    const told = async (bench: Bench): Promise<void> => {
+      const [node, puppet] = [await bench.shared(), await bench.puppet('a')];
+      const attempt = await tryHandshake(puppet, node, { keepOpen: true });
+      expect(attempt.connection?.puppet.identity.keyPem).to.be.a('string');
+      await refusedWithTwin(bench, {
+        what: 'an attempt',
+        bad: async () => attempt,
+        twin: () => tryHandshake(puppet, node),
+      });
+    };
+    const unheard = async (bench: Bench): Promise<void> => {
+      const puppet = await bench.puppet('a');
+      const silent = createServer().listen(0, '127.0.0.1');
+      bench.onClose(() => silent.close());
+      await once(silent, 'listening');
+      const { port } = silent.address() as AddressInfo;
+      await refusedWithTwin(bench, {
+        what: 'a stranger',
+        bad: () => tryHandshake(puppet, `127.0.0.1:${port}`, { withinMs: 200 }),
+        twin: async () => tryHandshake(puppet, await bench.shared()),
+      });
+    };
+    const summary = await judged([row('HSK-05', told), row('TLS-05', unheard)], target, outDir);
+    expect(verdictsOf(summary)).to.deep.equal({ 'HSK-05': 'fail', 'TLS-05': 'fail' });
+    expect(summary.results[1]!.because).to.match(/a stranger was not refused: .* no TLS within 200 ms/);
+    const text = readFileSync(join(outDir, 'conformance.json'), 'utf8');
+    expect(JSON.parse(text).results[0].evidence[0].bad).to.include({ accepted: true, detail: 'connected' });
+    expect(text).to.not.match(/keyPem|PRIVATE KEY|secret/);
+    expect(text.length).to.be.below(20_000);
+  });
+
   it('hears a row again for which something came too late, beside others, and lets that count', async () => {
     let hearings = 0;
     const lateAtFirst = async () => (++hearings === 1 ? late('too slow') : pass('in time'));
@@ -104,6 +138,25 @@ describe('judging', function () {
     const alone = await judged([row('GRT-07', lateAtFirst)], target, outDir);
     expect(verdictsOf(alone)).to.deep.equal({ 'GRT-07': 'fail' });
     expect(hearings).to.equal(1);
+  });
+
+  it('hears a row again as somebody else and on a node of its own, with the same draws', async () => {
+    const met: { puppet: string; uuid: string; node: string; draw: number }[] = [];
+    const lateAtFirst = async (bench: Bench) => {
+      const { nodeId: puppet } = await bench.puppet('a');
+      const { name: node } = await bench.shared();
+      met.push({ puppet, uuid: bench.uuid(), node, draw: bench.random.next() });
+      return met.length === 1 ? late('too slow') : pass('in time');
+    };
+    const rows = [row('GRT-07', lateAtFirst), row('GFM-07', async () => pass('fine'))];
+    await judged(rows, target, outDir);
+    const [first, second] = met as [(typeof met)[0], (typeof met)[0]];
+    expect(second.draw).to.equal(first.draw);
+    for (const what of ['puppet', 'uuid', 'node'] as const)
+      expect(second[what], what).to.not.equal(first[what]);
+    met.length = 0;
+    await judged(rows, target, outDir);
+    expect(met[0]).to.include({ puppet: first.puppet, uuid: first.uuid });
   });
 
   it('writes what was judged when it is ended, and what was not as open', async () => {
@@ -181,6 +234,52 @@ describe('judging', function () {
     });
     const because = summary.results[0]!.because;
     expect(because).to.match(/^node-\d+ ended by itself while .*SIGKILL/);
+  });
+
+  it('holds the end of a node against it that no row is blamed for', async () => {
+    let hearings = 0;
+    const endsOnce = async (bench: Bench): Promise<void> => {
+      hearings += 1;
+      if (hearings > 1) inconclusive('nothing to see');
+      process.kill((await bench.shared()).control!.pid!, 'SIGKILL');
+      await bench.sleep(2_000, 'waiting for the news');
+    };
+    const before = target.crashes.length;
+    const rows = [row('GRT-01', endsOnce), row('GRT-02', async () => pass('fine'))];
+    const summary = await judged(rows, target, outDir);
+    expect(target.crashes.length).to.equal(before + 1);
+    expect(verdictsOf(summary)).to.deep.equal({ 'GRT-01': 'inconclusive', 'GRT-02': 'pass' });
+    expect(summary.crashes.at(-1)).to.equal(target.crashes.at(-1));
+    expect(summary.verdict).to.equal('fail');
+  });
+
+  it('holds it against a node that it cannot be started again, or stopped', async () => {
+    const once = `d=$(dirname "$CLE_CONFIG"); test -e $d/begun && exit 7; touch $d/begun; trap "" TERM;`;
+    const stubborn = await openCommandTarget({
+      command: {
+        argv: ['/bin/sh', '-c', `${once} "$@"; sleep 5`, 'sh', ...(await trivialCommand('accept-all'))],
+      },
+      description: 'stubborn',
+      flags: '',
+      seed: 1,
+    });
+    try {
+      const restarts = async (bench: Bench): Promise<void> => {
+        const { control } = await bench.node();
+        await control!.kill();
+        await control!.start();
+      };
+      const stops = async (bench: Bench): Promise<void> => {
+        await (await bench.node()).control!.terminate(300);
+      };
+      const summary = await judged([row('GRT-01', restarts), row('GRT-02', stops)], stubborn, outDir);
+      expect(verdictsOf(summary)).to.deep.equal({ 'GRT-01': 'fail', 'GRT-02': 'fail' });
+      const [first, second] = summary.results.map(({ because }) => because);
+      expect(first).to.match(/^the node does not start again: node-\d+ /);
+      expect(second).to.match(/^node-\d+ did not end within 300 ms of SIGTERM/);
+    } finally {
+      await stubborn.close();
+    }
   });
 
   it('writes reports that hold together', async () => {

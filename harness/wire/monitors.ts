@@ -41,8 +41,8 @@ export interface MonitorBook {
   readonly judged: Map<MonitorRow, number>;
   /** Ids seen, by sender and id: the text's hash and who received it. */
   readonly seen: Map<string, { hash: string; receivers: Set<string> }>;
-  /** Messages in a row whose timestamp had no fraction, by sender and type. */
-  readonly wholeSeconds: Map<string, number>;
+  /** Different timestamps in a row that had no fraction, and the last of them, by sender and type. */
+  readonly wholeSeconds: Map<string, { inARow: number; last: number | bigint }>;
 }
 
 export function createBook(): MonitorBook {
@@ -64,8 +64,11 @@ const largestMessage = 65_536;
 const largestPayload = 60_000;
 const clockToleranceS = 300;
 const idsKept = 200_000;
-/** A clock in milliseconds is at a whole second once in a thousand times; a node that writes whole numbers as such may show it. */
-const wholeSecondsAreChance = 3;
+/**
+ * "All of six or more integral is a fault" (profile §12, 4). A clock in milliseconds is at a whole second once in a thousand times, and
+ * all that a node sends in that millisecond bears the same time: only different times speak against chance.
+ */
+const wholeSecondsAreFault = 6;
 /**
  * Of one row and connection, enough to show: a node that breaks a rule with every message must not fill our memory, nor hide another
  * one's breach of it, or its own of another rule.
@@ -259,11 +262,17 @@ function repeatedId(book: MonitorBook, arrival: Arrival, object: JsonObject, tex
 function withoutFraction(book: MonitorBook, object: JsonObject): string | null {
   const { sender, timestamp, message_type: type } = object;
   const key = `${isObject(sender) ? String(sender.node_id) : ''} ${String(type)}`;
-  const inARow = isInteger(timestamp) ? (book.wholeSeconds.get(key) ?? 0) + 1 : 0;
+  if (!isInteger(timestamp)) {
+    book.wholeSeconds.delete(key);
+    return null;
+  }
+  const before = book.wholeSeconds.get(key);
+  if (before?.last === timestamp) return null;
+  const inARow = (before?.inARow ?? 0) + 1;
   if (book.wholeSeconds.size >= idsKept) book.wholeSeconds.clear();
-  book.wholeSeconds.set(key, inARow);
-  return inARow === wholeSecondsAreChance + 1
-    ? `timestamps without a fraction: ${inARow} messages of type ${String(type)} in a row`
+  book.wholeSeconds.set(key, { inARow, last: timestamp });
+  return inARow === wholeSecondsAreFault
+    ? `timestamps without a fraction: ${inARow} different ones of type ${String(type)} in a row`
     : null;
 }
 

@@ -30,6 +30,8 @@ export interface Refused {
   httpStatus?: number;
   /** OpenSSL's words for the alert received, e.g. `tlsv13 alert certificate required`. */
   alert?: string;
+  /** Nobody refused: nothing came within the bound. */
+  timedOut?: true;
 }
 
 export interface TlsSettings {
@@ -119,7 +121,7 @@ export async function openTcp(
     };
     const onError = (error: NodeJS.ErrnoException): void => settle(refused('tcp', failureOf(error).detail));
     const timer = setTimeout(
-      () => settle(refused('tcp', `no TCP connection within ${withinMs} ms`)),
+      () => settle(refused('tcp', `no TCP connection within ${withinMs} ms`, { timedOut: true })),
       withinMs,
     );
     socket.once('error', onError);
@@ -161,7 +163,10 @@ export async function openTls(
       settle(refused(stage, failure.detail, failure.alert === undefined ? {} : { alert: failure.alert }));
     };
     const onClose = (): void => settle(refused('closed', 'ended during the TLS handshake'));
-    const timer = setTimeout(() => settle(refused('tls', `no TLS within ${withinMs} ms`)), withinMs);
+    const timer = setTimeout(
+      () => settle(refused('tls', `no TLS within ${withinMs} ms`, { timedOut: true })),
+      withinMs,
+    );
     tcp.on('error', () => {});
     socket.once('error', onError).once('close', onClose);
     socket.once('secureConnect', () => settle({ kind: 'tls', socket, tcp, session: () => ticket }));
@@ -212,7 +217,10 @@ export function readHead(
       settle(refused(stage, failure.detail, failure.alert === undefined ? {} : { alert: failure.alert }));
     };
     const onEnd = (): void => settle(refused('closed', `ended after ${bytes.length} bytes of an HTTP head`));
-    const timer = setTimeout(() => settle(refused('http', `no HTTP head within ${withinMs} ms`)), withinMs);
+    const timer = setTimeout(
+      () => settle(refused('http', `no HTTP head within ${withinMs} ms`, { timedOut: true })),
+      withinMs,
+    );
     socket.on('data', onData).once('error', onError).once('end', onEnd).once('close', onEnd);
   });
 }

@@ -4,6 +4,17 @@ import type { Mutant } from '../mutant.ts';
 
 const sendSummary = "  send(node, link, 'state_summary', summaryText(node));";
 
+const secondHello = "  if (link.phase === 'open') return refuse('MALFORMED', 'second hello');";
+
+/** A second hello is refused, and read all the same. */
+const afterSecond = (effect: string): string => `  if (link.phase === 'open') {
+    const again = readHello(payload);
+    if (!('because' in again)) {
+      ${effect}
+    }
+    return refuse('MALFORMED', 'second hello');
+  }`;
+
 export const mutants: readonly Mutant[] = [
   {
     id: 'hello-node-id-trusted',
@@ -77,9 +88,39 @@ export const mutants: readonly Mutant[] = [
     id: 'second-hello-taken',
     kills: ['HSK-08'],
     file: 'node/core/handshake.ts',
-    find: "  if (link.phase === 'open') return refuse('MALFORMED', 'second hello');",
+    find: secondHello,
     replace: "  if (link.phase === 'open') {\n    sendHello(node, link);\n    return null;\n  }",
     note: 'answers every hello with a hello',
+  },
+  {
+    id: 'second-hello-makes-peer',
+    kills: ['HSK-08'],
+    file: 'node/core/handshake.ts',
+    find: secondHello,
+    replace: afterSecond(`if (again.type === 'persistent' && !link.peer.persistent) {
+      link.gossips = again.capabilities.includes('gossip');
+      link.peer.persistent = link;
+      node.persistent.push(link);
+    }`),
+    note: 'refuses a second hello, but makes a peer of who says so in it',
+  },
+  {
+    id: 'second-hello-address-taken',
+    kills: ['HSK-08'],
+    file: 'node/core/handshake.ts',
+    find: secondHello,
+    replace: afterSecond('node.routing.met(link.peer.nodeId, again.address, node.nowMs);'),
+    note: 'refuses a second hello, but takes over its address',
+  },
+  {
+    id: 'second-hello-node-id-taken',
+    kills: ['HSK-08'],
+    file: 'node/core/handshake.ts',
+    find: secondHello,
+    replace: afterSecond(
+      'node.routing.met(again.nodeId, again.nodeId === link.peer.nodeId ? null : again.address, node.nowMs);',
+    ),
+    note: 'refuses a second hello, but lists whom it names',
   },
   {
     id: 'early-messages-answered',

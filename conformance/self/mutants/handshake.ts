@@ -81,6 +81,24 @@ export const mutants: readonly Mutant[] = [
     note: 'takes a hello of an unknown connection_type',
   },
   {
+    id: 'hello-refused-without-frame',
+    kills: ['HSK-02'],
+    file: 'node/shell/connection.ts',
+    find: '      webSocket.close(code, reason);\n',
+    replace: `      if (reason === 'MALFORMED') socket.end();
+      else webSocket.close(code, reason);\n`,
+    note: 'ends a connection with a malformed hello without a close frame',
+    mayBreak: ['HSK-*', 'SIG-*', 'ENV-*', 'LIF-*', 'CAN-*'],
+  },
+  {
+    id: 'hello-version-null-mismatch',
+    kills: ['HSK-02'],
+    file: 'node/core/handshake.ts',
+    find: "  if (version === undefined || version === null) return refuse('MALFORMED', 'payload.version');\n",
+    replace: '',
+    note: 'takes a hello without a version for one of another version',
+  },
+  {
     id: 'hello-refused-open',
     kills: ['HSK-02'],
     file: 'node/core/inbound.ts',
@@ -164,6 +182,15 @@ export const mutants: readonly Mutant[] = [
     find: "link.syncs = hello.capabilities.includes('sync');",
     replace: 'link.syncs = true;',
     note: 'asks peers without sync for their digest',
+    mayBreak: ['SYN-02'],
+  },
+  {
+    id: 'rounds-with-all',
+    kills: ['HSK-04'],
+    file: 'node/core/rounds.ts',
+    find: 'node.persistent.filter((link) => link.syncs && !link.peer.reconciling.pull)',
+    replace: 'node.persistent.filter((link) => !link.peer.reconciling.pull)',
+    note: 'holds its rounds with any peer, also one without sync',
   },
   {
     id: 'hello-any-text-as-address',

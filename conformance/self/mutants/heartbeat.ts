@@ -66,6 +66,16 @@ export const mutants: readonly Mutant[] = [
     note: 'keeps a dead peer for ever',
   },
   {
+    id: 'silence-ended-without-frame',
+    kills: ['HBT-03', 'ENV-06'],
+    file: 'node/shell/connection.ts',
+    find: '      webSocket.close(code, reason);\n',
+    replace: `      if (code === 4408) socket.end();
+      else webSocket.close(code, reason);\n`,
+    note: 'ends a silent connection without a close frame',
+    mayBreak: ['LIF-*'],
+  },
+  {
     id: 'silence-thirty-seconds',
     kills: ['HBT-03'],
     file,

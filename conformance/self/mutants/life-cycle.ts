@@ -48,6 +48,16 @@ export const mutants: readonly Mutant[] = [
     mayBreak: ['HSK-*', 'PEX-*'],
   },
   {
+    id: 'before-hello-dialer-listed',
+    kills: ['LIF-01'],
+    file: inbound,
+    find: "    return no('HANDSHAKE_REQUIRED', 'hello comes first');",
+    replace: `    if (!link.errand && messageType === 'peer_exchange')
+      messageTypes.get(messageType)?.handle(node, link, { envelope, text: texts, itemHash: null });
+    return no('HANDSHAKE_REQUIRED', 'hello comes first');`,
+    note: 'learns from a peer list that a dialer sends in place of a hello, before it closes',
+  },
+  {
     id: 'before-hello-caches',
     kills: ['LIF-01'],
     file: inbound,

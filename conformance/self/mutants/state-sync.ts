@@ -136,6 +136,14 @@ export const mutants: readonly Mutant[] = [
     note: 'asks for the latest checkpoint only while it has none',
   },
   {
+    id: 'state-sync-rounds-with-all',
+    kills: ['SYN-02'],
+    file: sync,
+    find: 'node.persistent.filter((each) => each.syncs),',
+    replace: 'node.persistent,',
+    note: 'asks any peer for its latest checkpoint, also one without sync',
+  },
+  {
     id: 'state-sync-form-unchecked',
     kills: ['SYN-02'],
     file: messages,

@@ -109,6 +109,16 @@ export const mutants: readonly Mutant[] = [
     ci: true,
   },
   {
+    id: 'tls-strangers-unheard',
+    kills: ['TLS-05', 'TLS-06'],
+    file: listener,
+    find: "if (!certificate || !options.isProof(certificate)) return refuse(socket, '403 Forbidden');",
+    replace: `if (!certificate) return refuse(socket, '403 Forbidden');
+    if (!options.isProof(certificate)) return webSockets.handleUpgrade(request, socket, head, () => halfOpen.upgraded(socket));`,
+    note: 'connects with a certificate that proves nothing, and never answers on it',
+    mayBreak: ['AUT-01'],
+  },
+  {
     id: 'tls-client-usage-enough',
     kills: ['TLS-05'],
     file: certificate,
