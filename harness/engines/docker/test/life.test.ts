@@ -1,9 +1,10 @@
 /** Whose fault it is when a container does not start or its end is not told; with an engine that is none, because a real one fails only by chance. */
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { expect } from 'chai';
 import type Docker from 'dockerode';
@@ -67,7 +68,11 @@ describe('docker: a container that does not start', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'cle-docker-life-'));
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
+  afterEach(async () => {
+    // Its log is opened beside the start that failed.
+    while (!existsSync(join(folder, 'log'))) await delay(5);
+    rmSync(folder, { recursive: true });
+  });
 
   const lifeWith = (statusCode: number | undefined, message: string): ContainerLife => {
     const container = {
