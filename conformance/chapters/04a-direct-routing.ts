@@ -25,6 +25,9 @@ const byAgent = (agent: string): Json => ({ query_type: 'by_agent', filters: { a
 /** Names of types that nobody defined; some are members of every object in some languages. */
 const unknownTypes = ['teleport', 'Commit', 'hello_ack', 'constructor', '__proto__', 'x'.repeat(1_000)];
 
+/** A fast disk may have the item before the query is read, now and then. */
+const responses = 8;
+
 export const rows: readonly Requirement[] = [
   {
     id: 'DIR-01',
@@ -164,7 +167,7 @@ export const rows: readonly Requirement[] = [
       bench.step('a gossip response and a query right behind it');
       const relay = await bench.puppet('relay');
       const peer = await relay.peer(node, { capabilities: ['gossip'], manners: { serveItems: false } });
-      for (let round = 0; round < 4; round += 1) {
+      for (let round = 0; round < responses; round += 1) {
         const writer = await bench.puppet(`writer-${round}`);
         const item = writer.commit();
         peer.send('gossip', announce(relay.nodeId, [item.hash], { ttl: 0 }));
@@ -181,7 +184,7 @@ export const rows: readonly Requirement[] = [
         }
       }
       return pass(
-        '10 queries saw exactly the commits before them, 4 saw the item of the response before them',
+        `10 queries saw exactly the commits before them, ${responses} saw the item of the response before them`,
       );
     },
   },

@@ -74,6 +74,7 @@ export const mutants: readonly Mutant[] = [
     find: "send(node, link, 'sync_digest', subtreeText(view, root ?? own, prefix, requestId));",
     replace: '',
     note: 'answers no sync_digest',
+    mayBreak: ['HSK-08'],
   },
   {
     id: 'digest-of-whole',

@@ -53,7 +53,7 @@ export const mutants: readonly Mutant[] = [
     find: 'return certificate.notBeforeMs / 1000 <= atSeconds && atSeconds',
     replace: 'return atSeconds',
     note: 'does not look at notBefore',
-    mayBreak: ['AUT-02', 'AUT-03'],
+    mayBreak: ['AUT-02', 'AUT-03', 'TLS-05'],
   },
   {
     id: 'author-not-before-exclusive',

@@ -89,7 +89,7 @@ export const mutants: readonly Mutant[] = [
     find: 'return Number.isInteger(value) ? `${text}.0` : text;',
     replace: 'return text;',
     note: 'prints 1.0 as 1',
-    mayBreak: ['CAN-05', 'CAN-02'],
+    mayBreak: ['CAN-05', 'CAN-02', 'CKP-10'],
     ci: true,
   },
   {
@@ -143,7 +143,7 @@ export const mutants: readonly Mutant[] = [
     find: 'const text = String(value);',
     replace: 'const text = String(Number(value.toPrecision(15)));',
     note: 'prints floats with 15 digits',
-    mayBreak: ['CAN-01', 'SIG-01'],
+    mayBreak: ['CAN-01', 'SIG-01', 'AUT-04'],
   },
   {
     id: 'del-unescaped',
@@ -163,7 +163,7 @@ export const mutants: readonly Mutant[] = [
     find: "unit.toString(16).padStart(4, '0')",
     replace: "unit.toString(16).toUpperCase().padStart(4, '0')",
     note: 'writes the digits of escapes in capitals',
-    mayBreak: ['CAN-05', 'CAN-01', 'CAN-02'],
+    mayBreak: ['CAN-05', 'CAN-01', 'CAN-02', 'GAL-08'],
   },
   {
     id: 'slash-escaped',
@@ -180,7 +180,7 @@ export const mutants: readonly Mutant[] = [
       { file: canonical, find: "  34: '\\\\\"',", replace: "  34: '\\\\\"',\n  47: '\\\\/'," },
     ],
     note: 'escapes the slash, as PHP does',
-    mayBreak: ['CAN-01', 'CAN-02', 'CAN-03', 'CAN-05', 'SIG-01'],
+    mayBreak: ['CAN-01', 'CAN-02', 'CAN-03', 'CAN-05', 'SIG-01', 'DIR-07'],
   },
   {
     id: 'html-escaped',

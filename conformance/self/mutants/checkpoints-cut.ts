@@ -49,7 +49,7 @@ export const mutants: readonly Mutant[] = [
     find: 'totalAgents += 1 - hasCommitted[agent]!;',
     replace: 'totalAgents++;',
     note: 'counts an agent for each of its commits',
-    mayBreak: ['CKP-10', 'SYN-03'],
+    mayBreak: ['CKP-10', 'SYN-03', 'SYN-06'],
   },
   {
     id: 'statistics-mean-by-arrival',

@@ -41,7 +41,7 @@ export const mutants: readonly Mutant[] = [
     find: 'answerQuery(node.commits, payload, messageId)',
     replace: 'answerQuery(node.commits, payload, node.world.uuid())',
     note: 'answers queries under an id of its own',
-    mayBreak: ['DIR-*', 'FLD-*', 'HBT-05'],
+    mayBreak: ['DIR-*', 'FLD-*', 'HBT-05', 'GFM-04'],
   },
   {
     id: 'answer-last-id',

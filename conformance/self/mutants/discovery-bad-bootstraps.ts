@@ -68,6 +68,7 @@ export const mutants: readonly Mutant[] = [
     replace:
       "  if (errand?.kind === 'bootstrap' && errand.query.nodeId !== nodeId) {\n    sendHello(node, link);\n",
     note: 'says hello to a bootstrap node with another key before it leaves',
+    mayBreak: ['TLS-08'],
   },
   {
     id: 'bootstrap-wrong-key-closed-1000',

@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
     find: listed,
     replace: 'const known = node.routing.peerList(link.peer.nodeId, () => node.world.random()).slice(0, 0);',
     note: 'answers with an empty list',
-    mayBreak: ['PEX-*', 'RTB-*', 'TOP-02', 'TOP-05'],
+    mayBreak: ['PEX-*', 'RTB-*', 'TOP-02', 'TOP-05', 'LIF-10'],
   },
   {
     id: 'peer-list-fabricated',
@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
     find: requestId,
     replace: 'requestId === null ? \'\' : `, "request_id": "${node.world.uuid()}"`',
     note: 'answers under a request_id of its own',
-    mayBreak: ['PEX-*', 'RTB-*', 'FLD-*'],
+    mayBreak: ['PEX-*', 'RTB-*', 'FLD-*', 'HSK-08'],
   },
   {
     id: 'peer-list-last-request-id',

@@ -17,7 +17,7 @@ export const mutants: readonly Mutant[] = [
     find: freshId,
     replace: 'const messageId = ((node as { usual?: string }).usual ??= node.world.uuid());',
     note: 'sends everything under one message_id',
-    mayBreak: ['GFM-01', 'DIR-02'],
+    mayBreak: ['GFM-01', 'DIR-02', 'DIR-03'],
     ci: true,
   },
   {
@@ -78,7 +78,7 @@ export const mutants: readonly Mutant[] = [
     find: '"message_type": "${messageType}"',
     replace: '"message_type": ${messageType === "error" ? null : `"${messageType}"`}',
     note: 'sends errors without a type',
-    mayBreak: ['ERR-01', 'SIG-01'],
+    mayBreak: ['ERR-01', 'SIG-01', 'CAN-10'],
   },
   {
     id: 'message-id-any-form',

@@ -51,6 +51,7 @@ export const mutants: readonly Mutant[] = [
     find: 'itemHashes: named,',
     replace: 'itemHashes: [],',
     note: 'does not name the items of a response',
+    mayBreak: ['SYN-04'],
   },
   {
     id: 'response-single-item',

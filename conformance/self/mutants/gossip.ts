@@ -219,6 +219,7 @@ export const mutants: readonly Mutant[] = [
     find: 'return pickRandom(node, eligible, node.parameters.fanout);',
     replace: 'return pickRandom(node, eligible, 2);',
     note: 'forwards to 2 peers',
+    mayBreak: ['LIF-01'],
     ci: true,
   },
   {

@@ -21,7 +21,7 @@ export const mutants: readonly Mutant[] = [
     find: '"connection_type": "${link.type}"',
     replace: '"connection_type": "persistent"',
     note: 'answers every hello as a persistent one',
-    mayBreak: ['DSC-01'],
+    mayBreak: ['DSC-01', 'CFG-02'],
   },
   {
     id: 'acceptor-speaks-first',
@@ -115,7 +115,7 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     note: 'does not compare the envelope’s version',
     ci: true,
-    mayBreak: ['HSK-06', 'HSK-09'],
+    mayBreak: ['HSK-06', 'HSK-09', 'ERR-01'],
   },
   {
     id: 'version-prefix',

@@ -139,6 +139,7 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     note: 'ends with an exception at text that is no UTF-8',
+    mayBreak: ['DIR-08', 'ENV-02'],
   },
   {
     id: 'surrogates-in-utf8-read',
@@ -192,6 +193,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'const from',
     also: [{ file: json, find: "if (--depthLeft < 0) fail('nested too deeply');\n  at++", replace: 'at++' }],
     note: 'nests as deeply as the stack allows',
+    mayBreak: ['ENV-09'],
   },
   {
     id: 'depth-thirty-one',

@@ -209,6 +209,7 @@ export const mutants: readonly Mutant[] = [
     find: '    node.messageIds.add(author, envelope.messageId, node.nowMs);\n',
     replace: '    void print;\n',
     note: 'remembers no ids of commits, challenges and confirms',
+    mayBreak: ['CAN-03', 'TLS-10'],
   },
   {
     id: 'gossip-not-remembered',

@@ -111,6 +111,7 @@ export const mutants: readonly Mutant[] = [
     find: 'while (!fetching.inFlight && fetching.queue.size > 0) {',
     replace: 'for (let turn = fetching.inFlight ? 2 : 0; turn < 2 && fetching.queue.size > 0; turn++) {',
     note: 'has two requests in flight at one peer',
+    mayBreak: ['GFM-04'],
   },
   {
     id: 'response-without-bound',

@@ -17,6 +17,7 @@ export const mutants: readonly Mutant[] = [
     find: 'const wanted = hash === null ? own : held.get(hash);',
     replace: 'const wanted = hash === null ? held.values().next().value : held.get(hash);',
     note: 'gives its oldest checkpoint for null',
+    mayBreak: ['CKP-07', 'CKP-05'],
     ci: true,
   },
   {

@@ -97,7 +97,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'requestCert: false,',
     also: anonymous,
     note: 'asks for no client certificate and believes the first message',
-    mayBreak: ['TLS-05', 'TLS-06', 'HSK-05', 'SIG-05'],
+    mayBreak: ['TLS-05', 'TLS-06', 'HSK-05', 'SIG-05', 'DIR-06', 'GAL-12', 'AEN-09'],
   },
   {
     id: 'tls-anonymous-too',
@@ -134,7 +134,7 @@ export const mutants: readonly Mutant[] = [
     find: 'certificate.notBeforeMs / 1000 <= atSeconds && atSeconds <= certificate.notAfterMs / 1000',
     replace: 'certificate.notBeforeMs / 1000 <= atSeconds',
     note: 'does not look whether a certificate has expired',
-    mayBreak: ['AUT-01', 'TLS-08'],
+    mayBreak: ['AUT-01', 'TLS-08', 'AUT-02'],
   },
   {
     id: 'tls-not-before-unchecked',

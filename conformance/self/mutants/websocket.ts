@@ -24,7 +24,7 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     note: 'ends with an exception at the text null',
-    mayBreak: ['AUT-04'],
+    mayBreak: ['AUT-04', 'GFM-13'],
     ci: true,
   },
   {
@@ -156,7 +156,7 @@ export const mutants: readonly Mutant[] = [
     find: 'webSocket.send(text);',
     replace: 'webSocket.send(Buffer.from(text), { binary: text.includes(\'"state_summary"\') });',
     note: 'sends some messages as binary',
-    mayBreak: ['HSK-01'],
+    mayBreak: ['HSK-01', 'GRT-05', 'SIG-02'],
   },
   {
     id: 'unmasked-frames-read',
@@ -240,6 +240,6 @@ export const mutants: readonly Mutant[] = [
     find: 'handleProtocols: () => SUBPROTOCOL,',
     replace: "handleProtocols: () => (SUBPROTOCOL === '' ? SUBPROTOCOL : false),",
     note: 'does not say which subprotocol it chose',
-    mayBreak: ['TLS-01'],
+    mayBreak: ['TLS-01', 'ERR-01', 'LIF-06'],
   },
 ];
