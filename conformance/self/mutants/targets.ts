@@ -23,10 +23,10 @@ export const mutants: readonly Mutant[] = [
       {
         file: 'node/core/rounds.ts',
         find: 'const everyMs = node.parameters.antiEntropyIntervalMs;',
-        replace: 'const everyMs = node.parameters.antiEntropyIntervalMs * 15;',
+        replace: 'const everyMs = node.parameters.antiEntropyIntervalMs * 60;',
       },
     ],
-    note: 'tells one peer, and reconciles every 15 s',
+    note: 'tells one peer, and reconciles every minute',
     mayBreak: ['*'],
   },
   {
